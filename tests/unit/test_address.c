@@ -2,7 +2,6 @@
 #include "core/address.h"
 
 #include "tests/support/test.h"
-#include "core/address.h"
 
 static void reads_and_writes(void **state)
 {

@@ -1,0 +1,108 @@
+#pragma once
+/*
+ * Session: what both ends of a tunnel keep for its packets: keys of the live epochs, the send
+ * counter, the replay window, the peer's path, times and counts. One struct for the relay, the
+ * client and for peers end to end.
+ *
+ * Any number of threads may use a session at once:
+ *   - keys of an epoch never change once published; the next epoch is published beside them;
+ *   - the send counter is one atomic add (one for a whole run of packets);
+ *   - the replay window is lock-free;
+ *   - the path is read and replaced under a sequence count.
+ * Making, rekeying and ending a session is its keeper's alone (on the relay the thread that runs
+ * struct relay; on a client its only thread).
+ */
+#include "core/address.h"
+#include "core/atomic.h"
+#include "core/key_cache.h"
+#include "core/replay.h"
+#include "core/verdict.h"
+#include "core/wire.h"
+#include "crypto/mask.h"
+#include "crypto/noise.h"
+
+struct session_id {
+	uint32_t slot;
+	uint32_t generation;
+};
+
+static inline uint64_t session_id_pack(struct session_id id)
+{
+	return (uint64_t)id.generation << 32 | id.slot;
+}
+
+/* Keys of one direction in one epoch. */
+struct session_secret {
+	uint8_t key[AEAD_KEY_SIZE];
+	uint8_t iv[AEAD_NONCE_SIZE];
+};
+
+struct session_epoch {
+	struct session_secret send;
+	struct session_secret receive;
+};
+
+struct session {
+	/* Immutable after publication. */
+	struct session_id id;
+	uint32_t datagram_max;             /* largest datagram that the other end takes */
+
+	/* Atomic. */
+	_Atomic uint32_t epoch;            /* number of the current keys; sends use these */
+	_Atomic uint32_t epochs_live;      /* bit e & 1 set: epochs[e & 1] may open packets */
+	_Atomic uint32_t is_revoked;       /* nothing is opened or sealed any more */
+	_Atomic uint32_t is_established;   /* a first authentic packet has come */
+	_Atomic uint64_t send_counter;     /* next to use; runs on over epochs */
+	_Atomic uint64_t highest_received; /* counter + 1 of the newest authentic packet */
+	_Atomic uint64_t epoch_start;      /* send_counter when the current epoch began */
+	_Atomic uint64_t last_receive_ns;
+	_Atomic uint64_t rx_bytes, tx_bytes;
+	_Atomic uint64_t forgeries;        /* failed opens, for EPOCH_FORGERIES_MAX */
+
+	/* Guarded by path_sequence: odd while it is being replaced. */
+	_Atomic uint32_t path_sequence;
+	_Atomic uint64_t path_words[6];    /* struct path, in words so that reads cannot tear */
+
+	struct replay replay;
+	struct session_epoch epochs[EPOCHS_LIVE];
+};
+
+/* Start with epoch 0 from a finished handshake; everything else zero, not yet established. */
+void session_init(struct session *s, struct session_id id, const struct noise_result *keys);
+void session_fini(struct session *s);     /* wipes */
+
+/* Publish the keys of the next epoch (keeper only). The old ones open packets until
+ * session_retire_epoch(), and may be erased with session_erase_retired() once no other thread
+ * can still hold them. */
+void session_next_epoch(struct session *s, const struct noise_result *keys);
+void session_retire_epoch(struct session *s);
+void session_erase_retired(struct session *s);
+
+/* Any thread. */
+struct path session_path(const struct session *s);
+void session_set_path(struct session *s, const struct path *path);
+
+/* Reserve `count` consecutive send counters: one atomic add. Returns the first. False: past the
+ * hard limit of the keys. Any thread. */
+bool session_reserve(struct session *s, uint32_t count, uint64_t *first) MUST_CHECK;
+
+/* The plain header of a packet that this session sends now under its current epoch. */
+void session_header(const struct session *s, unsigned epoch, uint64_t counter,
+		    struct wire_data_header *out);
+
+/*
+ * One packet, for ends that handle single packets (clients, peers, the keeper's own frames).
+ * The relay's batches go through forward.h.
+ *
+ * seal: `packet` holds WIRE_HEADER_SIZE bytes of room, then plain_size bytes of plaintext, then
+ * room for the tag. Writes the header and masks it with `hide`, seals. False: key limit.
+ *
+ * open: `packet` is a whole datagram whose header has been shown into *header by the caller
+ * (the wire still holds the masked one, which is the AAD). On PKT_IDLE *plain points into the
+ * packet; on any other verdict the session is untouched.
+ */
+bool session_seal(struct session *s, struct key_cache *cache, struct mask *hide, uint8_t *packet,
+		  size_t plain_size) MUST_CHECK;
+enum verdict session_open(struct session *s, struct key_cache *cache,
+			  const struct wire_data_header *header, struct view packet,
+			  struct view *plain, uint64_t now_ns) MUST_CHECK;
