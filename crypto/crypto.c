@@ -1,0 +1,136 @@
+#include "crypto/crypto.h"
+
+#include <assert.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/params.h>
+#include <openssl/provider.h>
+#include <stdio.h>
+
+#include "crypto/kdf.h"
+#include "crypto/provider.h"
+
+/* Never the OpenSSL build's FIPS or third-party providers, whatever is installed. */
+#define PROPERTIES "provider=default"
+
+struct provider provider;
+static unsigned users;
+
+static EVP_MAC_CTX *hmac_prepare(EVP_MAC *hmac)
+{
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+		OSSL_PARAM_construct_end(),
+	};
+	const uint8_t any_key[HASH_SIZE] = { 0 }; /* a context without a key cannot be copied */
+	EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
+
+	if (context != NULL && EVP_MAC_init(context, any_key, sizeof any_key, params) > 0)
+		return context;
+	EVP_MAC_CTX_free(context);
+	return NULL;
+}
+
+/* The name of the first thing that libcrypto lacks, or NULL. */
+static const char *fetch_all(struct provider *p)
+{
+	p->library = OSSL_LIB_CTX_new();
+	if (p->library == NULL)
+		return "library context";
+	p->base = OSSL_PROVIDER_load(p->library, "default");
+	if (p->base == NULL)
+		return "default provider";
+
+	p->aes_256_gcm = EVP_CIPHER_fetch(p->library, "AES-256-GCM", PROPERTIES);
+	if (p->aes_256_gcm == NULL)
+		return "AES-256-GCM";
+	p->aes_256_ecb = EVP_CIPHER_fetch(p->library, "AES-256-ECB", PROPERTIES);
+	if (p->aes_256_ecb == NULL)
+		return "AES-256-ECB";
+	p->aes_256_ctr = EVP_CIPHER_fetch(p->library, "AES-256-CTR", PROPERTIES);
+	if (p->aes_256_ctr == NULL)
+		return "AES-256-CTR";
+	p->sha256 = EVP_MD_fetch(p->library, "SHA256", PROPERTIES);
+	if (p->sha256 == NULL)
+		return "SHA-256";
+	p->hmac = EVP_MAC_fetch(p->library, "HMAC", PROPERTIES);
+	if (p->hmac == NULL || (p->hmac_sha256 = hmac_prepare(p->hmac)) == NULL)
+		return "HMAC-SHA-256";
+	p->pbkdf2 = EVP_KDF_fetch(p->library, "PBKDF2", PROPERTIES);
+	if (p->pbkdf2 == NULL)
+		return "PBKDF2";
+	p->x25519_keys = EVP_KEYMGMT_fetch(p->library, "X25519", PROPERTIES);
+	p->x25519 = EVP_KEYEXCH_fetch(p->library, "X25519", PROPERTIES);
+	if (p->x25519_keys == NULL || p->x25519 == NULL)
+		return "X25519";
+	p->ed25519_keys = EVP_KEYMGMT_fetch(p->library, "ED25519", PROPERTIES);
+	p->ed25519 = EVP_SIGNATURE_fetch(p->library, "ED25519", PROPERTIES);
+	if (p->ed25519_keys == NULL || p->ed25519 == NULL)
+		return "Ed25519";
+	return NULL;
+}
+
+static void free_all(struct provider *p)
+{
+	EVP_SIGNATURE_free(p->ed25519);
+	EVP_KEYMGMT_free(p->ed25519_keys);
+	EVP_KEYEXCH_free(p->x25519);
+	EVP_KEYMGMT_free(p->x25519_keys);
+	EVP_KDF_free(p->pbkdf2);
+	EVP_MAC_CTX_free(p->hmac_sha256);
+	EVP_MAC_free(p->hmac);
+	EVP_MD_free(p->sha256);
+	EVP_CIPHER_free(p->aes_256_ctr);
+	EVP_CIPHER_free(p->aes_256_ecb);
+	EVP_CIPHER_free(p->aes_256_gcm);
+	if (p->base != NULL)
+		OSSL_PROVIDER_unload(p->base);
+	OSSL_LIB_CTX_free(p->library);
+	*p = (struct provider){ 0 };
+}
+
+static enum crypto_status give_up(enum crypto_status status, const char *name,
+				  const char **failed)
+{
+	if (failed != NULL)
+		*failed = name;
+	crypto_fini();
+	return status;
+}
+
+enum crypto_status crypto_init(const char **failed)
+{
+	if (users++ > 0)
+		return CRYPTO_READY;
+	/* No configuration: openssl.cnf could name engines and providers. No atexit: a thread
+	 * still running at exit would find its algorithms gone. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
+
+	const char *missing = fetch_all(&provider);
+	if (missing != NULL)
+		return give_up(CRYPTO_NO_ALGORITHM, missing, failed);
+	packet_cipher_start();
+
+	const char *wrong = crypto_selftest();
+	if (wrong != NULL)
+		return give_up(CRYPTO_SELFTEST_FAILED, wrong, failed);
+	return CRYPTO_READY;
+}
+
+void crypto_fini(void)
+{
+	assert(users > 0);
+	if (--users > 0)
+		return;
+	packet_cipher_stop();
+	free_all(&provider);
+	ERR_clear_error();
+}
+
+const char *crypto_library_version(void)
+{
+	static char text[32];
+
+	snprintf(text, sizeof text, "OpenSSL %s", OpenSSL_version(OPENSSL_VERSION_STRING));
+	return text;
+}
