@@ -28,6 +28,7 @@ enum {
 
 	/* Control frames. */
 	FRAME_BODY_MAX = 1024,
+	RELIABLE_BODY_MAX = 256,        /* the largest frame that must arrive */
 	RELIABLE_QUEUE = 16,            /* frames not yet acknowledged, per session and direction */
 	RELIABLE_TRIES_MAX = 12,        /* about 60 s with back-off, then the session is dead */
 	PEERS_PER_FRAME_MAX = 20,       /* 48 bytes each fit FRAME_BODY_MAX */

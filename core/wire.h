@@ -158,6 +158,11 @@ enum frame_type {
 	FRAME_PONG = 4,
 	FRAME_PATH_CHALLENGE = 5,
 	FRAME_PATH_RESPONSE = 6,
+	/* questions and answers: the client asks again until it is answered */
+	FRAME_PEERS_GET = 7,      /* c2s: who is here */
+	FRAME_PEERS = 8,          /* s2c */
+	FRAME_FIND = 9,           /* c2s: who announces this name tag */
+	FRAME_FOUND = 10,         /* s2c */
 	/* control frames that are repeated until acknowledged (reliable) */
 	FRAME_OPEN = 16,          /* c2s: a channel to this peer, please */
 	FRAME_OFFER = 17,         /* s2c: somebody wants a channel to you */
@@ -167,13 +172,9 @@ enum frame_type {
 	FRAME_OPEN_FAILED = 21,   /* s2c: no channel, and why */
 	FRAME_CLOSE = 22,         /* c2s: done with this channel */
 	FRAME_GONE = 23,          /* s2c: the other end of this channel has left */
-	FRAME_PEERS_GET = 24,     /* c2s: who is here */
-	FRAME_PEERS = 25,         /* s2c */
-	FRAME_FIND = 26,          /* c2s: who announces this name tag */
-	FRAME_FOUND = 27,         /* s2c */
-	FRAME_GOODBYE = 28,       /* either: the session ends now */
-	FRAME_PORT_NEXT = 29,     /* s2c: the port of the next generation */
-	/* 30..47 are kept for rekey, enrolment, Compromised, diagnosis */
+	FRAME_GOODBYE = 24,       /* either: the session ends now */
+	FRAME_PORT_NEXT = 25,     /* s2c: the port of the next generation */
+	/* 26..47 are kept for rekey, enrolment, Compromised, diagnosis */
 	FRAME_TYPE_RELIABLE_FIRST = 16,
 	FRAME_TYPE_LAST = 47,
 };

@@ -18,6 +18,12 @@ struct view {
 	size_t size;
 };
 
+/* Memory to write to. */
+struct view_out {
+	uint8_t *data;
+	size_t capacity;
+};
+
 #define VIEW(array) ((struct view){ .data = (const uint8_t *)(array), .size = sizeof(array) })
 #define VIEW_STRING(literal) \
 	((struct view){ .data = (const uint8_t *)(literal), .size = sizeof(literal) - 1 })

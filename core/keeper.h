@@ -1,0 +1,130 @@
+#pragma once
+/*
+ * Keeper: the relay's slow path, as a state machine without system calls. It alone makes, changes
+ * and ends sessions and channels: handshakes, control frames, presence, timers. The packet path
+ * (forward.h) tells it what it must hear of by upcalls; it answers with sealed datagrams and
+ * publishes in the session table and the channels.
+ *
+ *   keeper_create()
+ *   keeper_open_door()
+ *   loop: keeper_upcall() for what workers passed on; keeper_tick() at the time it asked for
+ *   keeper_destroy()
+ *
+ * Owner: one thread (the handshake thread). Sharing with workers: struct table and struct channels.
+ */
+#include "core/forward.h"
+#include "core/frames.h"
+#include "core/hello.h"
+
+/* What a credential in a HELLO stands for; filled in by whoever keeps files and devices. */
+struct credential {
+	uint8_t psk[KEY_SIZE];
+	uint8_t file_id[FILE_ID_SIZE];    /* the file that it came from: revoking a file reaches all */
+	enum wire_status status;          /* STATUS_OK, _EXPIRED, _SPENT, _REVOKED */
+	uint64_t last_timestamp_ns;       /* of that device's HELLOs, over restarts; 0: none */
+};
+
+enum keeper_event_type {
+	KEEPER_SESSION_UP,
+	KEEPER_SESSION_DOWN,       /* reason */
+	KEEPER_REFUSED,            /* status: a holder of a credential was turned away */
+	KEEPER_FORGERIES,          /* a session under attack */
+};
+
+struct keeper_event {
+	enum keeper_event_type type;
+	struct session_id session;
+	uint8_t device[DEVICE_ID_SIZE];
+	uint8_t device_public[X25519_SIZE];
+	uint8_t peer[PEER_ID_SIZE];
+	uint8_t identity[ED25519_PUBLIC_SIZE];
+	uint8_t file_id[FILE_ID_SIZE];
+	struct address remote;
+	uint64_t timestamp_ns;     /* of the HELLO: to be remembered over restarts */
+	uint32_t reason;           /* enum wire_reason */
+	uint8_t status;            /* enum wire_status */
+};
+
+struct keeper_hooks {
+	void *state;
+	/* Look up what a HELLO names. False: unknown, to be dropped in silence. */
+	bool (*find_credential)(void *state, const struct hello_request *request, uint64_t wall_ns,
+				struct credential *out);
+	/* A sealed datagram, to be sent along packet->path; the bytes are the callee's to copy. */
+	void (*send)(void *state, const struct packet *packet);
+	/* Every worker is to drop its expanded keys of this session (asynchronously is enough). */
+	void (*forget)(void *state, struct session_id session);
+	/* Return when no worker can still hold an entry found before this call. */
+	void (*quiesce)(void *state);
+	void (*event)(void *state, const struct keeper_event *event);
+};
+
+struct keeper_config {
+	struct table *table;               /* made with entry_size = keeper_entry_size() */
+	struct channels *channels;
+	const struct packet_cipher *cipher;
+	struct hello_server server;
+	struct keeper_hooks hooks;
+	struct random_source random;
+	uint64_t idle_timeout_ns;
+	uint32_t keepalive_s;
+	uint32_t handshake_rate_per_s;     /* per address prefix */
+	uint32_t handshake_burst;
+};
+
+/* What the operator sees of a session. */
+struct keeper_session {
+	struct session_id id;
+	uint8_t peer[PEER_ID_SIZE];
+	uint8_t device[DEVICE_ID_SIZE];
+	uint8_t file_id[FILE_ID_SIZE];
+	struct path path;
+	uint64_t since_ns;                 /* mono */
+	uint64_t last_receive_ns;          /* mono */
+	uint64_t rx_packets, tx_packets;   /* by counters */
+	uint64_t rx_bytes, tx_bytes;
+	uint32_t channels;
+	uint32_t epoch;
+	bool is_established;
+};
+
+struct keeper_stats {
+	uint64_t handshakes_ok, handshakes_refused, handshakes_dropped, cookies_sent;
+	uint64_t sessions_made, sessions_ended;
+	uint64_t channels_opened, channels_closed, channel_refusals;
+	uint64_t frames_in, frames_out, frames_repeated, frames_malformed;
+	uint64_t path_challenges, path_moves;
+	uint64_t table_full, channels_full;
+};
+
+struct keeper;
+
+size_t keeper_entry_size(void);
+struct keeper *keeper_create(const struct keeper_config *config) MUST_CHECK;   /* NULL: memory */
+void keeper_destroy(struct keeper *k);     /* after all workers have stopped */
+
+bool keeper_open_door(struct keeper *k, uint64_t door, uint16_t port,
+		      const struct door_keys *keys) MUST_CHECK;
+void keeper_close_door(struct keeper *k, uint64_t door);
+
+/* `queue_depth`: handshakes that wait behind this one; above HANDSHAKE_COOKIE_DEPTH a cookie is asked for. */
+void keeper_upcall(struct keeper *k, const struct upcall *upcall, uint32_t queue_depth,
+		   struct instant now);
+
+/* Do what time demands; returns the mono_ns of the next call. */
+uint64_t keeper_tick(struct keeper *k, struct instant now);
+
+/* End sessions, telling their clients: one, or all of them (drain). */
+bool keeper_end_session(struct keeper *k, struct session_id id, enum wire_reason reason,
+			struct instant now) MUST_CHECK;
+void keeper_end_all(struct keeper *k, enum wire_reason reason, struct instant now);
+
+/* New HELLOs are answered with STATUS_DRAINING from now on. */
+void keeper_drain(struct keeper *k);
+
+/* Walk over the sessions: *cursor starts at 0; false at the end. */
+bool keeper_next_session(const struct keeper *k, uint32_t *cursor, struct keeper_session *out)
+	MUST_CHECK;
+const struct keeper_stats *keeper_stats(const struct keeper *k);
+/* Verdicts of handshakes that the keeper dropped itself. */
+struct verdict_counters *keeper_counters(struct keeper *k);
