@@ -12,7 +12,7 @@ void aead_seal(const uint8_t key[AEAD_KEY_SIZE], const uint8_t nonce[AEAD_NONCE_
 	_Alignas(PACKET_KEY_ALIGN) uint8_t slot[PACKET_KEY_SIZE] = { 0 };
 
 	if (plain.size > 0 && out != plain.data)
-		memcpy(out, plain.data, plain.size);
+		memmove(out, plain.data, plain.size);
 	require(packet_cipher_openssl.expand(slot, key));
 	packet_cipher_openssl.seal(slot, nonce, aad, out, plain.size, out + plain.size);
 	packet_cipher_openssl.erase(slot);
@@ -27,7 +27,7 @@ bool aead_open(const uint8_t key[AEAD_KEY_SIZE], const uint8_t nonce[AEAD_NONCE_
 		return false;
 	size_t size = sealed.size - AEAD_TAG_SIZE;
 	if (size > 0 && out != sealed.data)
-		memcpy(out, sealed.data, size);
+		memmove(out, sealed.data, size);
 
 	require(packet_cipher_openssl.expand(slot, key));
 	bool is_authentic =

@@ -8,7 +8,7 @@
  *   noise_split()
  *   noise_fini()    also after a failure; wipes everything
  *
- * A failed read ends the handshake: only noise_fini() may follow. Owner: one thread.
+ * A failed read or write ends the handshake: only noise_fini() may follow. Owner: one thread.
  */
 #include "crypto/kdf.h"
 #include "crypto/x25519.h"
@@ -16,6 +16,7 @@
 enum {
 	NOISE_MESSAGES_MAX = 4,
 	NOISE_PSKS_MAX = 4,
+	NOISE_MESSAGE_MAX = 65535, /* section 3 */
 	NOISE_OVERHEAD_MAX = 128, /* most bytes that one message adds to its payload (e, s, tags) */
 };
 
@@ -47,7 +48,9 @@ struct noise {
 	bool is_initiator;
 	bool has_psk;                   /* the pattern has psk tokens: "e" is mixed into the key */
 	bool has_key;
+	bool has_static;
 	bool is_failed;
+	bool is_before_payload;         /* the message's tokens are written, its payload is not */
 	uint8_t message;                /* index of the next message */
 	uint8_t psk_index;
 	uint8_t psk_count;
