@@ -12,6 +12,7 @@ if(CMAKE_C_COMPILER_ID MATCHES "Clang")
 endif()
 
 if(CLAWCHAT_SANITIZE STREQUAL "address")
+	add_compile_definitions(CLAWCHAT_SANITIZE_ADDRESS)
 	add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
 		-fno-omit-frame-pointer)
 	add_link_options(-fsanitize=address,undefined)

@@ -15,5 +15,6 @@ void *secret_create(size_t size) MUST_CHECK;
 /* Wipes, then frees; NULL is allowed. */
 void secret_destroy(void *secret, size_t size);
 
-/* False where the arena could not be locked into memory (RLIMIT_MEMLOCK): worth a warning. */
+/* False where the arena could not be locked into memory (RLIMIT_MEMLOCK) or kept out of dumps
+ * and forks: worth a warning. */
 bool secret_is_locked(void);
