@@ -22,7 +22,8 @@ enum frame_status { FRAME_READ, FRAME_NONE_LEFT, FRAME_MALFORMED };
 
 /* Take the next frame off `plain`. Types beyond FRAME_TYPE_LAST are malformed; FRAME_DATA is
  * not a control frame and malformed here. Body sizes are checked against the type: a fixed
- * struct must be there in full (longer bodies are allowed, for later versions). */
+ * struct and the list behind it must be there in full (longer bodies are allowed, for later
+ * versions). Types kept for later are read with any body. */
 enum frame_status frame_next(struct view *plain, struct frame *out) MUST_CHECK;
 
 static inline bool frame_is_reliable(enum frame_type type)
@@ -37,10 +38,11 @@ struct frame_writer {
 	size_t size;
 };
 
-/* False: does not fit; nothing is written. */
+/* The body of a reliable type begins with its sequence number. False: does not fit, and
+ * nothing is written. */
 bool frame_put(struct frame_writer *w, enum frame_type type, struct view body) MUST_CHECK;
 
-/* Zeros up to wire_padded_size(); returns the new size. */
+/* Zeros up to wire_padded_size(), or to the capacity if that is less; returns the new size. */
 size_t frame_pad(struct frame_writer *w);
 
 /* ---- repetition ------------------------------------------------------------------------ */
@@ -55,7 +57,7 @@ struct reliable_entry {
 struct reliable_sender {
 	uint32_t first;           /* sequence of the oldest entry */
 	uint32_t count;
-	uint32_t tries;           /* repetitions of the oldest */
+	uint32_t tries;           /* repetitions since the latest acknowledgement */
 	uint64_t repeat_ns;       /* when to send all again; NEVER while empty */
 	uint32_t unsent;          /* entries at the end that were never sent */
 	struct reliable_entry entries[RELIABLE_QUEUE];
@@ -73,8 +75,10 @@ void reliable_acknowledge(struct reliable_sender *s, uint32_t next, uint64_t now
 /* Write what is due (new frames; all of them when the time has come) until the packet is full.
  * Returns the count of frames written; call again with a fresh packet while it is above 0. */
 unsigned reliable_write(struct reliable_sender *s, struct frame_writer *w, uint64_t now_ns);
-uint64_t reliable_deadline(const struct reliable_sender *s);     /* now for unsent ones: 0 */
-bool reliable_is_dead(const struct reliable_sender *s);          /* RELIABLE_TRIES_MAX passed */
+/* When reliable_write() has something to write: 0 with unsent ones, NEVER once dead. */
+uint64_t reliable_deadline(const struct reliable_sender *s);
+/* RELIABLE_TRIES_MAX repetitions went unanswered; turns true in reliable_write(). */
+bool reliable_is_dead(const struct reliable_sender *s);
 
 /* True: the frame is the next one and to be acted on. False: a copy or out of order. Either way
  * an acknowledgement is due. */
