@@ -105,3 +105,8 @@ bool mailbox_get(struct mailbox *m, void *item)
 	m->head++;
 	return true;
 }
+
+size_t mailbox_count(const struct mailbox *m)
+{
+	return load_relaxed(&m->tail) - m->head;
+}

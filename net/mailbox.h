@@ -24,3 +24,6 @@ bool mailbox_put(struct mailbox *m, const void *item) MUST_CHECK;
 
 /* Owner only. False: empty. */
 bool mailbox_get(struct mailbox *m, void *item) MUST_CHECK;
+
+/* Items waiting, within what others put meanwhile. Owner only. */
+size_t mailbox_count(const struct mailbox *m);
