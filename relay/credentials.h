@@ -1,0 +1,40 @@
+#pragma once
+/*
+ * Credentials: the security files and devices that a HELLO may name, in memory, as a mirror of the
+ * store. The control thread puts and revokes, the keeper looks up once per handshake.
+ *
+ * Guarded by a lock inside; never on the packet path. Any thread.
+ */
+#include "core/keeper.h"
+
+enum {
+	CREDENTIAL_FILES_MAX = 4096,     /* files whose validity is not over, or that have devices */
+	CREDENTIAL_DEVICES_MAX = SESSIONS_MAX,
+};
+
+struct credential_file {
+	uint8_t id[FILE_ID_SIZE];
+	uint8_t shared_secret[KEY_SIZE];
+	uint64_t valid_from_ns;          /* wall clock */
+	uint64_t valid_until_ns;
+	bool is_revoked;
+};
+
+struct credentials;
+
+struct credentials *credentials_create(void) MUST_CHECK;    /* NULL: memory */
+void credentials_destroy(struct credentials *c);            /* wipes */
+
+/* False: full. A file of the same id is replaced. */
+bool credentials_put_file(struct credentials *c, const struct credential_file *file) MUST_CHECK;
+bool credentials_revoke_file(struct credentials *c, const uint8_t id[FILE_ID_SIZE]) MUST_CHECK;
+/* Forget files whose validity (and tolerance) is over. Returns how many. */
+size_t credentials_sweep(struct credentials *c, uint64_t wall_ns);
+
+/* The newest HELLO of a device, so that an older one never gets an answer again. */
+void credentials_note_timestamp(struct credentials *c, const uint8_t device[DEVICE_ID_SIZE],
+				uint64_t timestamp_ns);
+
+/* What a HELLO's credential stands for; false: nothing that we know. */
+bool credentials_find(struct credentials *c, const struct hello_request *request,
+		      uint64_t wall_ns, struct credential *out) MUST_CHECK;

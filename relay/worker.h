@@ -1,0 +1,74 @@
+#pragma once
+/*
+ * Worker: one thread with an engine and a packet path of its own. Between two waits it takes a
+ * batch through forward_batch(), hands what the keeper must hear of to the keeper's mailboxes,
+ * and sends what the keeper has sealed.
+ *
+ * worker_start() and worker_stop() belong to the control thread; the rest says who may call.
+ */
+#include <pthread.h>
+
+#include "core/forward.h"
+#include "net/engine.h"
+#include "net/mailbox.h"
+#include "relay/quiesce.h"
+
+enum {
+	WORKER_BATCH = 128,             /* datagrams per round: enough to share calls, few enough for L2 */
+	WORKER_SENDS = 512,             /* sealed datagrams waiting from the keeper */
+	WORKER_ORDERS = 1024,           /* doors, forgotten sessions */
+	KEEPER_HELLOS = HANDSHAKE_QUEUE_MAX,
+	KEEPER_FRAMES = 4096,           /* control packets waiting, of all workers */
+};
+
+/* An upcall with a copy of its body, on its way to the keeper. */
+struct upcall_item {
+	struct upcall upcall;           /* upcall.body.data is to be set to `body` by the reader */
+	uint8_t body[PLAIN_SIZE_MAX];
+};
+
+/* A port generation as the workers open it. */
+struct door_opening {
+	struct engine_port port;        /* door, addresses; port filled in */
+	uint16_t port_number;
+	struct door_keys keys;
+};
+
+struct worker_config {
+	unsigned index;
+	struct engine_config engine;
+	struct forward_config forward;
+	struct quiesce *quiesce;
+	struct mailbox *hellos;         /* to the keeper; struct upcall_item */
+	struct mailbox *frames;
+};
+
+struct worker;
+
+/* 0 or -errno (engine, memory, thread). */
+int worker_start(struct worker **out, const struct worker_config *config) MUST_CHECK;
+void worker_stop(struct worker *w);        /* joins and frees; NULL is allowed */
+
+/* Open a port generation in this worker and wait for it; 0 or -errno (EADDRINUSE ...). Control. */
+int worker_open_door(struct worker *w, struct door_opening *opening) MUST_CHECK;
+/* Close one; returns at once. Control. */
+void worker_close_door(struct worker *w, uint64_t door);
+
+/* Any thread. A full mailbox is counted; a datagram that does not fit in is lost, as UDP's are. */
+void worker_send(struct worker *w, const struct packet *packet);
+void worker_forget(struct worker *w, struct session_id session);
+
+enum engine_kind worker_engine(const struct worker *w);
+int worker_engine_refusal(const struct worker *w);       /* why not io_uring; 0: none */
+
+struct worker_counters {
+	_Atomic uint64_t batches;
+	_Atomic uint64_t sends_full;      /* keeper's datagrams lost: mailbox full */
+	_Atomic uint64_t orders_full;
+};
+
+/* Any thread. */
+const struct engine_counters *worker_engine_counters(const struct worker *w);
+const struct verdict_counters *worker_verdicts(const struct worker *w);
+const struct worker_counters *worker_counters(const struct worker *w);
+pthread_t worker_thread(const struct worker *w);
