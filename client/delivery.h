@@ -26,7 +26,7 @@ enum {
 enum delivery_state {
 	DELIVERY_CONNECTING,
 	DELIVERY_UP,
-	DELIVERY_LOST,       /* the other end aborted or did not answer; destroy and make a new one */
+	DELIVERY_LOST, /* the other end aborted or did not answer; destroy and make a new one */
 };
 
 struct delivery;
@@ -45,7 +45,7 @@ void delivery_stop(void);
  * to call again. */
 uint64_t delivery_advance(uint64_t now_ns);
 
-struct delivery *delivery_create(const struct delivery_config *config) MUST_CHECK;  /* NULL: memory */
+struct delivery *delivery_create(const struct delivery_config *config) MUST_CHECK; /* or NULL */
 void delivery_destroy(struct delivery *d);
 
 void delivery_input(struct delivery *d, const uint8_t *packet, size_t size);

@@ -1,8 +1,9 @@
 #pragma once
 /*
  * Handshake datagrams of one door, for single use (clients, tests, the relay's forward.c):
- * header of kind and random bytes, body sealed under the door's handshake key of that direction with 12 of
- * them as nonce. The tag is the cheap first proof that the sender holds a file or the schedule.
+ * header of kind and random bytes, body sealed under the door's handshake key of that
+ * direction with 12 of them as nonce. The tag is the cheap first proof that the sender holds
+ * a file or the schedule.
  */
 #include "core/schedule.h"
 

@@ -69,7 +69,8 @@ void forward_batch(struct forward *f, struct packet *packets, size_t count, stru
 /*
  * Seal the keeper's own frames for a session: `packet->data` holds WIRE_HEADER_SIZE bytes of
  * room, plain_size bytes of plaintext and room for the tag. Fills in packet->size and
- * packet->path (the session's, or `path` where not NULL: path challenges). False: no session, revoked, no door, key limit.
+ * packet->path (the session's, or `path` where not NULL: path challenges). False: no session,
+ * revoked, no door, key limit.
  */
 bool forward_seal(struct forward *f, struct session_id id, const struct path *path,
 		  struct packet *packet, size_t plain_size) MUST_CHECK;

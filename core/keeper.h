@@ -19,7 +19,7 @@
 /* What a credential in a HELLO stands for; filled in by whoever keeps files and devices. */
 struct credential {
 	uint8_t psk[KEY_SIZE];
-	uint8_t file_id[FILE_ID_SIZE];    /* the file that it came from: revoking a file reaches all */
+	uint8_t file_id[FILE_ID_SIZE]; /* the file that it came from: revoking a file reaches all */
 	enum wire_status status;          /* STATUS_OK, _EXPIRED, _SPENT, _REVOKED */
 	uint64_t last_timestamp_ns;       /* of that device's HELLOs, over restarts; 0: none */
 };
@@ -107,7 +107,8 @@ bool keeper_open_door(struct keeper *k, uint64_t door, uint16_t port,
 		      const struct door_keys *keys) MUST_CHECK;
 void keeper_close_door(struct keeper *k, uint64_t door);
 
-/* `queue_depth`: handshakes that wait behind this one; above HANDSHAKE_COOKIE_DEPTH a cookie is asked for. */
+/* `queue_depth`: handshakes that wait behind this one; above HANDSHAKE_COOKIE_DEPTH a cookie is
+ * asked for. */
 void keeper_upcall(struct keeper *k, const struct upcall *upcall, uint32_t queue_depth,
 		   struct instant now);
 

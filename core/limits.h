@@ -19,9 +19,9 @@ enum {
 	EPOCHS_LIVE = 2,                /* current keys and those they replaced */
 
 	/* Handshakes. */
-	HANDSHAKE_QUEUE_MAX = 1024,     /* 0.4 s of work for one thread at 4 X25519 of 50 us and more */
+	HANDSHAKE_QUEUE_MAX = 1024, /* 0.4 s of work for one thread at 4 X25519 of 50 us and more */
 	HANDSHAKE_COOKIE_DEPTH = 256,   /* from here on a cookie is asked for */
-	HANDSHAKES_SEEN = 65536,        /* remembered ephemeral keys, 8 bytes each: replays get no answer */
+	HANDSHAKES_SEEN = 65536, /* ephemeral keys, 8 bytes each: replays get no answer */
 	HANDSHAKE_RATE_PER_S = 20,      /* per prefix: a household reconnecting after a restart */
 	HANDSHAKE_BURST = 60,
 	RATE_TABLE_ENTRIES = 16384,     /* prefixes watched; 32 bytes each */
@@ -49,13 +49,13 @@ enum {
 };
 
 /* Lifetimes, in nanoseconds of struct instant.mono_ns. */
-#define SESSION_IDLE_NS (180 * NS_PER_S)          /* without an authentic packet: the session ends */
+#define SESSION_IDLE_NS (180 * NS_PER_S) /* without an authentic packet: the session ends */
 #define SESSION_PENDING_NS (10 * NS_PER_S)        /* welcomed, but no data packet yet */
-#define KEEPALIVE_NS (25 * NS_PER_S)              /* NAT mappings live 30 s at worst (RFC 4787: 120) */
+#define KEEPALIVE_NS (25 * NS_PER_S) /* NAT mappings live 30 s at worst (RFC 4787: 120) */
 #define EPOCH_OVERLAP_NS (10 * NS_PER_S)          /* old receive keys, for packets on the way */
-#define RELIABLE_FIRST_NS (300 * NS_PER_MS)       /* first repetition; doubles up to RELIABLE_LAST_NS */
+#define RELIABLE_FIRST_NS (300 * NS_PER_MS) /* first repetition; doubles up to RELIABLE_LAST_NS */
 #define RELIABLE_LAST_NS (8 * NS_PER_S)
-#define HANDSHAKE_RETRY_NS (500 * NS_PER_MS)      /* first retry of a HELLO; doubles up to the next */
+#define HANDSHAKE_RETRY_NS (500 * NS_PER_MS) /* first retry of a HELLO; doubles up to the next */
 #define HANDSHAKE_RETRY_LAST_NS (8 * NS_PER_S)
 #define HANDSHAKE_CLOCK_NS (120 * NS_PER_S)       /* a HELLO's timestamp may be this far off */
 #define FILE_CLOCK_NS (300 * NS_PER_S)            /* tolerance of a security file's validity */

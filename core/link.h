@@ -22,7 +22,7 @@
 enum {
 	LINK_DOORS_MAX = 8,
 	LINK_ADDRESSES_MAX = 2,      /* the relay's IPv4 and IPv6: tried in turn */
-	LINK_EVENTS_MAX = 64,        /* when full, input stops taking control frames (they repeat) */
+	LINK_EVENTS_MAX = 64, /* when full, input stops taking control frames (they repeat) */
 	LINK_QUESTIONS_MAX = 8,      /* PEERS_GET and FIND under way */
 };
 

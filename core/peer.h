@@ -45,16 +45,16 @@ struct peer_pin {
 };
 
 enum peer_event_type {
-	PEER_EVENT_SECURE,     /* tunnel up: save `pin` durably before using it for the next contact */
+	PEER_EVENT_SECURE, /* tunnel up: save `pin` durably before using it for the next contact */
 	PEER_EVENT_REFUSED,    /* see refusal; nothing was opened, the user decides */
 	PEER_EVENT_FAILED,     /* no answer: open the channel again, later */
 };
 
 enum peer_refusal {
-	PEER_REFUSAL_WRONG_ID,        /* the identity does not belong to the peer id of the channel */
+	PEER_REFUSAL_WRONG_ID, /* the identity does not belong to the peer id of the channel */
 	PEER_REFUSAL_BAD_SIGNATURE,
 	PEER_REFUSAL_CHANGED,         /* pinned, but shows another static key */
-	PEER_REFUSAL_NO_CONTINUITY,   /* we know it, it does not know us any more (or the reverse) */
+	PEER_REFUSAL_NO_CONTINUITY, /* we know it, it does not know us any more (or the reverse) */
 };
 
 struct peer_event {

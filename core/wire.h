@@ -275,6 +275,7 @@ static inline uint8_t wire_first(enum wire_kind kind, unsigned epoch)
 	return (uint8_t)(kind << WIRE_KIND_SHIFT | (epoch & WIRE_EPOCH_MASK) << WIRE_EPOCH_SHIFT);
 }
 
-/* nonce = iv XOR counter (little-endian, in the last 8 bytes): RFC 8446 section 5.3 in our order. */
+/* nonce = iv XOR counter (little-endian, in the last 8 bytes): RFC 8446 section 5.3 in our
+ * order. */
 void wire_nonce(const uint8_t iv[AEAD_NONCE_SIZE], uint64_t counter,
 		uint8_t nonce[AEAD_NONCE_SIZE]);
