@@ -1,0 +1,57 @@
+#pragma once
+/*
+ * Doors: the port generations that are open, and their life. The next door opens a notice before
+ * its time, the old one closes a grace after it.
+ *
+ * Each door is opened in every worker on the same port, and in the keeper. Owner: control.
+ */
+#include "core/schedule.h"
+#include "net/engine.h"
+#include "relay/keeper_thread.h"
+#include "relay/worker.h"
+
+enum door_mode { DOOR_MODE_SCHEDULE, DOOR_MODE_RANDOM, DOOR_MODE_FIXED };
+
+struct doors_config {
+	struct schedule schedule;
+	enum door_mode mode;
+	uint16_t fixed_port;            /* DOOR_MODE_FIXED */
+	uint32_t notice_s;
+	uint32_t grace_s;
+	struct address bind_v4;         /* port ignored; unset leaves that family out */
+	struct address bind_v6;
+	struct random_source random;
+	struct worker *const *workers;
+	unsigned worker_count;
+	struct keeper_thread *keeper;
+};
+
+struct open_door {
+	uint64_t generation;
+	uint16_t port;
+	uint8_t key[KEY_SIZE];
+	uint32_t receive_buffer_bytes;  /* as the kernel granted it */
+	bool is_open;
+};
+
+struct doors {
+	struct doors_config config;
+	struct open_door open[DOORS_MAX];
+	uint64_t rotations;
+	uint64_t ports_skipped;         /* could not be bound */
+};
+
+void doors_init(struct doors *d, const struct doors_config *config);
+void doors_fini(struct doors *d);
+
+/* Open the current generation. 0, or -errno of the last port tried. */
+int doors_start(struct doors *d, uint64_t wall_ns) MUST_CHECK;
+
+/* What the time demands: opens, closes. Returns the wall clock of the next call. *opened is the
+ * generation that was opened now, or 0. */
+uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened);
+
+/* The door of a generation, if it is open. */
+const struct open_door *doors_find(const struct doors *d, uint64_t generation);
+/* The one that sessions are to use now. */
+const struct open_door *doors_current(const struct doors *d, uint64_t wall_ns);
