@@ -24,12 +24,14 @@ struct hello_config {
 
 /* Write the plaintext of a HELLO with a fresh ephemeral and random padding. `timestamp_ns` must
  * be greater than in any HELLO of this device before. `cookie` NULL: none. Leaves `noise` ready
- * for hello_finish(). Returns the plaintext's size, 0 if `capacity` is too small. */
+ * for hello_finish(). Returns the plaintext's size; 0 (and no noise to wipe) if there is no room
+ * for the largest one, HELLO_SIZE_LAST - WIRE_OVERHEAD, or the relay's key is of small order. */
 size_t hello_write(struct noise *noise, const struct hello_config *config, uint64_t timestamp_ns,
 		   const uint8_t *cookie, const struct random_source *random, struct view_out out)
 	MUST_CHECK;
 
-/* Read a WELCOME. False: not authentic (noise is unusable then). *keys only for STATUS_OK. */
+/* Read a WELCOME. False: not authentic; `noise` can wait on for the true one (who holds a file
+ * can forge a datagram, not a WELCOME). True: `noise` is wiped; *keys only for STATUS_OK. */
 bool hello_finish(struct noise *noise, struct view plain, struct wire_welcome_payload *payload,
 		  struct noise_result *keys) MUST_CHECK;
 
@@ -41,8 +43,8 @@ struct hello_request {
 	uint64_t timestamp_ns;
 };
 
-/* Cheap looks before any X25519: well formed; carries a right MAC under `cookie`; the ephemeral
- * key, as an id to know copies by. */
+/* Cheap looks before any X25519: well formed (which the other two take for granted); carries a
+ * right MAC under `cookie`; the ephemeral key, as an id to know copies by. */
 bool hello_is_well_formed(struct view plain) MUST_CHECK;
 bool hello_has_cookie(struct view plain, const uint8_t cookie[COOKIE_SIZE]) MUST_CHECK;
 uint64_t hello_ephemeral_id(struct view plain);
@@ -52,13 +54,15 @@ struct hello_server {
 	struct x25519_pair static_key;
 };
 
-/* Read Noise message 1 and check the identity's signature (and that its key is sound). False:
- * forged or malformed. */
+/* Read Noise message 1 and check the identity's signature (and that its key is sound), and that a
+ * device's credential is the device's own. False: forged or malformed; `noise` is wiped. True:
+ * go on with hello_answer(), or noise_fini(). */
 bool hello_read(struct noise *noise, const struct hello_server *server, struct view plain,
 		const struct random_source *random, struct hello_request *out) MUST_CHECK;
 
 /* Write the plaintext of a WELCOME under the credential's PSK, padded to a random size that
- * keeps the whole datagram within `datagram_max`. Returns its size. *keys as in hello_finish. */
+ * keeps the whole datagram within `datagram_max`. Returns its size, 0 for a device key of small
+ * order. `noise` is wiped. *keys as in hello_finish(). */
 size_t hello_answer(struct noise *noise, const uint8_t psk[KEY_SIZE],
 		    const struct wire_welcome_payload *payload, size_t datagram_max,
 		    struct view_out out, struct noise_result *keys) MUST_CHECK;

@@ -8,6 +8,7 @@
 enum {
 	/* Datagrams. 1232 = 1280 (least IPv6 MTU) - 40 (IPv6) - 8 (UDP). */
 	DATAGRAM_SIZE_MAX = 1232,
+	DATAGRAM_MAX_LEAST = 576,       /* what every client must take; all control frames fit */
 	PAD_BUCKET = 128,               /* plaintexts are multiples of this: lengths tell little */
 
 	/* Sessions and channels; both can be lowered by setting. */
