@@ -13,6 +13,8 @@ struct key_cache;
 
 enum key_direction { KEY_SEND, KEY_RECEIVE };
 
+enum { KEY_CACHE_WAYS = 4 };
+
 /* `entries` is rounded up to the geometry. NULL: out of memory. */
 struct key_cache *key_cache_create(const struct packet_cipher *cipher, size_t entries) MUST_CHECK;
 void key_cache_destroy(struct key_cache *c);    /* wipes */

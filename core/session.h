@@ -66,12 +66,14 @@ struct session {
 	struct replay replay;
 	struct session_epoch epochs[EPOCHS_LIVE];
 };
+_Static_assert(sizeof(struct session) <= 576, "nine cache lines: a million sessions in 1 GiB");
 
 /* Start with epoch 0 from a finished handshake; everything else zero, not yet established. */
 void session_init(struct session *s, struct session_id id, const struct noise_result *keys);
 void session_fini(struct session *s);     /* wipes */
 
-/* Publish the keys of the next epoch (keeper only). The old ones open packets until
+/* Publish the keys of the next epoch (keeper only); those before the current ones must have been
+ * retired. The old ones open packets until
  * session_retire_epoch(), and may be erased with session_erase_retired() once no other thread
  * can still hold them. */
 void session_next_epoch(struct session *s, const struct noise_result *keys);
@@ -90,16 +92,34 @@ bool session_reserve(struct session *s, uint32_t count, uint64_t *first) MUST_CH
 void session_header(const struct session *s, unsigned epoch, uint64_t counter,
 		    struct wire_data_header *out);
 
+/* The steps of session_open(), for batches (forward.h). Any thread. */
+
+/* Which live epoch the two bits of a header mean. False: none. */
+bool session_find_epoch(const struct session *s, unsigned wire_epoch, uint32_t *epoch) MUST_CHECK;
+
+/* What an authentic packet was to its session. */
+struct session_news {
+	bool is_first;       /* the session is established by it */
+	bool is_newest;      /* its counter is the highest so far */
+};
+
+/* An authentic packet of `size` bytes: passes the replay window and leaves its traces, or is a
+ * copy and changes nothing (false). */
+bool session_accept(struct session *s, uint64_t counter, size_t size, uint64_t now_ns,
+		    struct session_news *news) MUST_CHECK;
+
 /*
  * One packet, for ends that handle single packets (clients, peers, the keeper's own frames).
  * The relay's batches go through forward.h.
  *
  * seal: `packet` holds WIRE_HEADER_SIZE bytes of room, then plain_size bytes of plaintext, then
- * room for the tag. Writes the header and masks it with `hide`, seals. False: key limit.
+ * room for the tag. Writes the header and masks it with `hide`, seals. False: key limit,
+ * revoked, or no memory for a key.
  *
  * open: `packet` is a whole datagram whose header has been shown into *header by the caller
  * (the wire still holds the masked one, which is the AAD). On PKT_IDLE *plain points into the
- * packet; on any other verdict the session is untouched.
+ * packet; on any other verdict the session is untouched, but for the
+ * count of forgeries.
  */
 bool session_seal(struct session *s, struct key_cache *cache, struct mask *hide, uint8_t *packet,
 		  size_t plain_size) MUST_CHECK;
