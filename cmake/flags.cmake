@@ -27,6 +27,6 @@ if(CLAWCHAT_FUZZ)
 	add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 if(CLAWCHAT_COVERAGE)
-	add_compile_options(--coverage)
+	add_compile_options(--coverage -fprofile-update=atomic) # threads count, too
 	add_link_options(--coverage)
 endif()
