@@ -4,7 +4,7 @@
  * openssl.cnf cannot reach it), every algorithm fetched once, known answers run.
  *
  * crypto_init() before anything else in crypto/, from one thread; crypto_fini() after all
- * other threads are joined.
+ * other threads are joined. Pairs of them may nest: the last crypto_fini() counts.
  */
 #include "crypto/bytes.h"
 

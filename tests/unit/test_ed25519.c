@@ -73,9 +73,9 @@ static void unsound_keys(void **state)
 		{ "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "order 8" },
 		{ "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a", "order 8" },
 		{ "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "y = p" },
-		{ "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "y = p + 1" },
-		{ "f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "y = p + 3" },
-		{ "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "y = p + 18" },
+		{ "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "y > p" },
+		{ "f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "y > p" },
+		{ "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "y > p" },
 		{ "0200000000000000000000000000000000000000000000000000000000000000", "no x" },
 		{ "0700000000000000000000000000000000000000000000000000000000000000", "no x" },
 	};
