@@ -67,18 +67,18 @@ bool text_is_unsafe(uint32_t scalar)
 	static const struct {
 		uint32_t first, last;
 	} ranges[] = {
-		{ 0x0000, 0x001f },     /* C0 controls, escape among them */
-		{ 0x007f, 0x009f },     /* DEL, C1 controls */
-		{ 0x00ad, 0x00ad },     /* soft hyphen */
-		{ 0x061c, 0x061c },     /* Arabic letter mark */
-		{ 0x180e, 0x180e },     /* Mongolian vowel separator */
-		{ 0x200b, 0x200b },     /* zero width space */
-		{ 0x200e, 0x200f },     /* left-to-right and right-to-left mark */
-		{ 0x2028, 0x202e },     /* separators, embeddings, overrides */
-		{ 0x2060, 0x206f },     /* invisible operators, isolates */
-		{ 0xfeff, 0xfeff },     /* byte order mark */
-		{ 0xfff9, 0xfffb },     /* interlinear annotation */
-		{ 0xe0000, 0xe0fff },   /* tags */
+		{ 0x0000, 0x001f },   /* C0 controls, escape among them */
+		{ 0x007f, 0x009f },   /* DEL, C1 controls */
+		{ 0x00ad, 0x00ad },   /* soft hyphen */
+		{ 0x061c, 0x061c },   /* Arabic letter mark */
+		{ 0x180e, 0x180e },   /* Mongolian vowel separator */
+		{ 0x200b, 0x200b },   /* zero width space */
+		{ 0x200e, 0x200f },   /* left-to-right and right-to-left mark */
+		{ 0x2028, 0x202e },   /* separators, embeddings, overrides */
+		{ 0x2060, 0x206f },   /* invisible operators, isolates */
+		{ 0xfeff, 0xfeff },   /* byte order mark */
+		{ 0xfff9, 0xfffb },   /* interlinear annotation */
+		{ 0xe0000, 0xe0fff }, /* tags */
 	};
 
 	for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)

@@ -33,7 +33,8 @@ static void tells_utf8_from_other_bytes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		if (text_is_valid(view_of(rows[i].bytes, strlen(rows[i].bytes))) != rows[i].is_valid)
+		if (text_is_valid(view_of(rows[i].bytes, strlen(rows[i].bytes))) !=
+		    rows[i].is_valid)
 			fail_msg("row %zu", i);
 }
 
