@@ -195,7 +195,7 @@ static bool check_random(void)
 
 	random_fill(&random, a, sizeof a);
 	random_fill(&random, b, sizeof b);
-	bool is_right = memcmp(a, b, sizeof a) != 0;
+	bool is_right = !bytes_equal(a, b, sizeof a);
 	bytes_wipe(a, sizeof a);
 	bytes_wipe(b, sizeof b);
 	return is_right;
@@ -244,8 +244,8 @@ static bool check_noise_transcript(struct noise *initiator, struct noise *respon
 	noise_split(responder, &b);
 	return is_hex(a.hash, "48c3f1eb397c797af6b139032c6074cb41282ff033ee25d5aee4a4badd3a2c3f") &&
 	       memcmp(a.hash, b.hash, HASH_SIZE) == 0 &&
-	       memcmp(a.send_key, b.receive_key, KEY_SIZE) == 0 &&
-	       memcmp(a.receive_key, b.send_key, KEY_SIZE) == 0;
+	       bytes_equal(a.send_key, b.receive_key, KEY_SIZE) &&
+	       bytes_equal(a.receive_key, b.send_key, KEY_SIZE);
 }
 
 static bool check_noise(void)

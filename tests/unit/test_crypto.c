@@ -1,11 +1,15 @@
 /* Start, stop and the known answers. */
 #include "crypto/crypto.h"
 
+#include <pthread.h>
 #include <time.h>
 
 #include "tests/support/crypto.h"
 
-enum { SELFTEST_MS_MAX = 50 };
+enum {
+	SELFTEST_MS_MAX = 50,
+	THREADS = 4,
+};
 
 static double now_ms(void)
 {
@@ -40,6 +44,31 @@ static void counts_its_users(void **state)
 	assert_null(crypto_selftest());
 }
 
+static void *run_known_answers(void *unused)
+{
+	const char *wrong = NULL;
+
+	(void)unused;
+	for (int i = 0; i < 10 && wrong == NULL; i++)
+		wrong = crypto_selftest();
+	return (void *)wrong;
+}
+
+/* Goal: what "any thread" promises; the thread sanitizer sees every primitive run at once. */
+static void threads_share_the_algorithms(void **state)
+{
+	pthread_t threads[THREADS];
+
+	(void)state;
+	for (size_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, run_known_answers, NULL), 0);
+	for (size_t i = 0; i < THREADS; i++) {
+		void *wrong;
+		assert_int_equal(pthread_join(threads[i], &wrong), 0);
+		assert_null(wrong);
+	}
+}
+
 static void names_the_loaded_library(void **state)
 {
 	const char *text = crypto_library_version();
@@ -52,6 +81,7 @@ static void names_the_loaded_library(void **state)
 static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(known_answers_are_right_and_quick),
 	cmocka_unit_test(counts_its_users),
+	cmocka_unit_test(threads_share_the_algorithms),
 	cmocka_unit_test(names_the_loaded_library),
 };
 
