@@ -34,39 +34,42 @@ static EVP_MAC_CTX *hmac_prepare(EVP_MAC *hmac)
 /* The name of the first thing that libcrypto lacks, or NULL. */
 static const char *fetch_all(struct provider *p)
 {
+	/* Without a context of our own, everything below would go to the process's. */
 	p->library = OSSL_LIB_CTX_new();
 	if (p->library == NULL)
 		return "library context";
 	p->base = OSSL_PROVIDER_load(p->library, "default");
-	if (p->base == NULL)
-		return "default provider";
-
 	p->aes_256_gcm = EVP_CIPHER_fetch(p->library, "AES-256-GCM", PROPERTIES);
-	if (p->aes_256_gcm == NULL)
-		return "AES-256-GCM";
 	p->aes_256_ecb = EVP_CIPHER_fetch(p->library, "AES-256-ECB", PROPERTIES);
-	if (p->aes_256_ecb == NULL)
-		return "AES-256-ECB";
 	p->aes_256_ctr = EVP_CIPHER_fetch(p->library, "AES-256-CTR", PROPERTIES);
-	if (p->aes_256_ctr == NULL)
-		return "AES-256-CTR";
 	p->sha256 = EVP_MD_fetch(p->library, "SHA256", PROPERTIES);
-	if (p->sha256 == NULL)
-		return "SHA-256";
 	p->hmac = EVP_MAC_fetch(p->library, "HMAC", PROPERTIES);
-	if (p->hmac == NULL || (p->hmac_sha256 = hmac_prepare(p->hmac)) == NULL)
-		return "HMAC-SHA-256";
+	p->hmac_sha256 = hmac_prepare(p->hmac);
 	p->pbkdf2 = EVP_KDF_fetch(p->library, "PBKDF2", PROPERTIES);
-	if (p->pbkdf2 == NULL)
-		return "PBKDF2";
 	p->x25519_keys = EVP_KEYMGMT_fetch(p->library, "X25519", PROPERTIES);
 	p->x25519 = EVP_KEYEXCH_fetch(p->library, "X25519", PROPERTIES);
-	if (p->x25519_keys == NULL || p->x25519 == NULL)
-		return "X25519";
 	p->ed25519_keys = EVP_KEYMGMT_fetch(p->library, "ED25519", PROPERTIES);
 	p->ed25519 = EVP_SIGNATURE_fetch(p->library, "ED25519", PROPERTIES);
-	if (p->ed25519_keys == NULL || p->ed25519 == NULL)
-		return "Ed25519";
+
+	const struct {
+		const char *name;
+		const void *fetched;
+	} needed[] = {
+		{ "default provider", p->base },
+		{ "AES-256-GCM", p->aes_256_gcm },
+		{ "AES-256-ECB", p->aes_256_ecb },
+		{ "AES-256-CTR", p->aes_256_ctr },
+		{ "SHA-256", p->sha256 },
+		{ "HMAC-SHA-256", p->hmac_sha256 },
+		{ "PBKDF2", p->pbkdf2 },
+		{ "X25519", p->x25519_keys },
+		{ "X25519", p->x25519 },
+		{ "Ed25519", p->ed25519_keys },
+		{ "Ed25519", p->ed25519 },
+	};
+	for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+		if (needed[i].fetched == NULL)
+			return needed[i].name;
 	return NULL;
 }
 

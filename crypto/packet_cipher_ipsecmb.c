@@ -61,21 +61,13 @@ static struct packet_cipher cipher = {
 	.open = slot_open,
 };
 
-static const char *name_of(IMB_ARCH arch)
-{
-	switch (arch) {
-	case IMB_ARCH_SSE:
-		return "ipsec-mb sse";
-	case IMB_ARCH_AVX:
-		return "ipsec-mb avx";
-	case IMB_ARCH_AVX2:
-		return "ipsec-mb avx2";
-	case IMB_ARCH_AVX512:
-		return "ipsec-mb avx512";
-	default:
-		return NULL; /* table lookups instead of AES instructions: slow, and leaks keys */
-	}
-}
+/* Those missing do table lookups instead of AES instructions: slow, and leaky. */
+static const char *const NAMES[IMB_ARCH_NUM] = {
+	[IMB_ARCH_SSE] = "ipsec-mb sse",
+	[IMB_ARCH_AVX] = "ipsec-mb avx",
+	[IMB_ARCH_AVX2] = "ipsec-mb avx2",
+	[IMB_ARCH_AVX512] = "ipsec-mb avx512",
+};
 
 static bool is_fit(const IMB_MGR *m)
 {
@@ -96,7 +88,7 @@ const struct packet_cipher *packet_cipher_ipsecmb_start(void)
 	if (manager == NULL)
 		return NULL;
 	init_mb_mgr_auto(manager, &arch);
-	cipher.name = name_of(arch);
+	cipher.name = arch < IMB_ARCH_NUM ? NAMES[arch] : NULL;
 	if (cipher.name != NULL && is_fit(manager))
 		return &cipher;
 	packet_cipher_ipsecmb_stop();

@@ -298,6 +298,31 @@ static void keeps_to_capacity(void **state)
 	}
 }
 
+/* The specification's limit holds, whatever room the caller has. */
+static void refuses_beyond_the_largest_message(void **state)
+{
+	static uint8_t large[NOISE_MESSAGE_MAX + 1], out[2 * sizeof large];
+	struct noise sides[2], copy;
+	struct letter letter;
+	struct scene s;
+	size_t size = 0;
+
+	(void)state;
+	scene_init(&s, &NOISE_XX);
+	struct noise *reader = run_until(sides, &s, 0, &letter);
+	memcpy(large, letter.bytes, letter.size);
+	copy = *reader;
+	assert_false(noise_read(&copy, VIEW(large), out, sizeof out, &size));
+	copy = *reader;
+	assert_true(noise_read(&copy, view_of(large, NOISE_MESSAGE_MAX), out, sizeof out, &size));
+	assert_int_equal(size, NOISE_MESSAGE_MAX - X25519_SIZE);
+
+	size = 0;
+	assert_false(noise_write(&copy, VIEW(large), out, sizeof out, &size));
+	stop(sides);
+	noise_fini(&copy);
+}
+
 /* Two steps give the bytes of one, and the hash before the payload is the same for both. */
 static void writes_in_two_steps(void **state)
 {
@@ -356,6 +381,7 @@ static const struct CMUnitTest TESTS[] = {
 	WITH_EACH_PATTERN(refuses_damaged_messages),
 	WITH_EACH_PATTERN(keeps_to_capacity),
 	WITH_EACH_PATTERN(writes_in_two_steps),
+	cmocka_unit_test(refuses_beyond_the_largest_message),
 	cmocka_unit_test(later_message_covers_plain_payload),
 	cmocka_unit_test(refuses_another_psk),
 	cmocka_unit_test(refuses_another_prologue),
