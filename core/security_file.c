@@ -76,9 +76,9 @@ static enum security_file_status make_content(const struct security_file_writer 
 	bootstrap_id(writer->bootstrap, copy.bootstrap_key_id);
 	memcpy(copy.server_signing_key, writer->signing->public, ED25519_PUBLIC_SIZE);
 	*size = content_encode(&copy, writer->signing, content, CONTENT_WRITTEN_MAX);
-	enum security_file_status status =
-		*size > 0 ? content_decode(view_of(content, *size), &copy)
-			  : SECURITY_FILE_BAD_CONTENT;
+	enum security_file_status status = *size > 0
+						   ? content_decode(view_of(content, *size), &copy)
+						   : SECURITY_FILE_BAD_CONTENT;
 	bytes_wipe(&copy, sizeof copy);
 	return status;
 }
@@ -124,7 +124,7 @@ static enum security_file_status open_envelope(const struct security_file_reader
 	return status;
 }
 
-/* The signature is good: is it that of the server which the reader knows, and what says the time? */
+/* The signature is good: is it that of the server known before, and what does the time say? */
 static enum security_file_status judge(const struct security_file_reader *reader,
 				       struct security_file *file)
 {
@@ -155,8 +155,8 @@ enum security_file_status security_file_open(const struct security_file_reader *
 	return status == SECURITY_FILE_OK ? judge(reader, out) : status;
 }
 
-enum security_file_status security_file_judge_time(const struct security_file *file,
-						   uint64_t now_s, uint64_t *off_s)
+enum security_file_status security_file_judge_time(const struct security_file *file, uint64_t now_s,
+						   uint64_t *off_s)
 {
 	const uint64_t tolerance_s = FILE_CLOCK_NS / NS_PER_S;
 

@@ -15,15 +15,15 @@
 #include "core/wire.h"
 
 enum {
-	SECURITY_FILE_SIZE_MAX = 65536,        /* of a file that is read */
-	SECURITY_FILE_WRITTEN_MAX = 8192,      /* enough for all that we write ourselves */
-	SECURITY_FILE_DEPTH_MAX = 4,           /* nesting: ours has three */
-	SECURITY_FILE_DOORS_MAX = 8,           /* generations within a file's validity */
+	SECURITY_FILE_SIZE_MAX = 65536,   /* of a file that is read */
+	SECURITY_FILE_WRITTEN_MAX = 8192, /* enough for all that we write ourselves */
+	SECURITY_FILE_DEPTH_MAX = 4,      /* nesting: ours has three */
+	SECURITY_FILE_DOORS_MAX = 8,      /* generations within a file's validity */
 	SECURITY_FILE_STUN_MAX = 4,
-	SECURITY_FILE_STUN_SIZE_MAX = 259,     /* name of 253, colon, port */
-	SECURITY_FILE_CIPHERS_MAX = 8,         /* entries in the list that a reader looks through */
+	SECURITY_FILE_STUN_SIZE_MAX = 259, /* name of 253, colon, port */
+	SECURITY_FILE_CIPHERS_MAX = 8,     /* entries in the list that a reader looks through */
 	SECURITY_FILE_GRACE_MAX_S = 86400,
-	SECURITY_FILE_TIMEOUT_MAX_S = 3600,    /* response and hole punch timeouts */
+	SECURITY_FILE_TIMEOUT_MAX_S = 3600, /* response and hole punch timeouts */
 	SECURITY_FILE_DEVICES_MAX = 1000000,
 };
 
@@ -46,22 +46,22 @@ struct security_file_door {
 struct security_file {
 	uint8_t server_id[SERVER_ID_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];
-	char server_name[NAME_SIZE_MAX + 1];   /* UTF-8 without control characters, may be empty */
-	struct address public_ip;              /* IPv4 with udp_port; all zero: none */
-	struct address public_ip6;             /* the same for IPv6; one of them is there */
+	char server_name[NAME_SIZE_MAX + 1]; /* UTF-8 that is safe to show, may be empty */
+	struct address public_ip;            /* IPv4 with udp_port; all zero: none */
+	struct address public_ip6;           /* the same for IPv6; one of them is there */
 	uint16_t udp_port;
 	uint8_t shared_secret[KEY_SIZE];
-	uint8_t bootstrap_key_id[BOOTSTRAP_ID_SIZE];   /* filled in by seal */
+	uint8_t bootstrap_key_id[BOOTSTRAP_ID_SIZE]; /* filled in by seal */
 	uint64_t issued_s;
 	uint64_t valid_from_s;
 	uint64_t valid_until_s;
 	uint64_t next_rotation_s;
 	uint32_t grace_period_s;
 	uint8_t server_public_key[X25519_SIZE];
-	uint8_t server_signing_key[ED25519_PUBLIC_SIZE];  /* filled in by seal */
-	size_t door_count;                     /* 1 and more, by rising generation */
+	uint8_t server_signing_key[ED25519_PUBLIC_SIZE]; /* filled in by seal */
+	size_t door_count;                               /* 1 and more, by rising generation */
 	struct security_file_door doors[SECURITY_FILE_DOORS_MAX];
-	uint32_t enrol_max_devices;            /* 0: opens sessions, but enrols nobody */
+	uint32_t enrol_max_devices; /* 0: opens sessions, but enrols nobody */
 	uint64_t enrol_until_s;
 	enum compromised_scope compromised_scope;
 	uint32_t response_timeout_s;
@@ -83,7 +83,8 @@ struct security_file {
 	X(SECURITY_FILE_TOO_FEW_ITERATIONS, "its key derivation is too weak to be accepted") \
 	X(SECURITY_FILE_TOO_MANY_ITERATIONS, "its key derivation would take too long") \
 	X(SECURITY_FILE_WRONG_KEY, "wrong bootstrap key (or the head of the file is damaged)") \
-	X(SECURITY_FILE_DAMAGED, "damaged: the bootstrap key is right, the content is not authentic") \
+	X(SECURITY_FILE_DAMAGED, \
+	  "damaged: the bootstrap key is right, the content is not authentic") \
 	X(SECURITY_FILE_BAD_CONTENT, "a field of the content is missing or has a wrong form") \
 	X(SECURITY_FILE_OTHER_CIPHER, "the relay uses ciphers unknown to this version") \
 	X(SECURITY_FILE_BAD_SIGNATURE, "the relay's signature is wrong") \
@@ -105,10 +106,10 @@ const char *security_file_status_text(enum security_file_status status);
 void security_file_init(void);
 
 struct security_file_writer {
-	struct view bootstrap;               /* key or passphrase, not empty */
+	struct view bootstrap; /* key or passphrase, not empty */
 	const struct ed25519_pair *signing;
 	const struct random_source *random;
-	uint32_t iterations;                 /* within the bounds of kdf.h, except in tests */
+	uint32_t iterations; /* within the bounds of kdf.h, except in tests */
 };
 
 /*
@@ -121,9 +122,9 @@ enum security_file_status security_file_seal(const struct security_file_writer *
 
 struct security_file_reader {
 	struct view bootstrap;
-	uint64_t now_s;                      /* wall clock */
-	const uint8_t *pinned_signing_key;   /* of this server, if met before; else NULL */
-	uint32_t iterations_min;             /* PBKDF2_ITERATIONS_MIN and _MAX, except in tests */
+	uint64_t now_s;                    /* wall clock */
+	const uint8_t *pinned_signing_key; /* of this server, if met before; else NULL */
+	uint32_t iterations_min;           /* PBKDF2_ITERATIONS_MIN and _MAX, except in tests */
 	uint32_t iterations_max;
 };
 
@@ -139,5 +140,5 @@ enum security_file_status security_file_open(const struct security_file_reader *
  * What the time says about a file: OK, EXPIRED, NOT_YET_VALID or CLOCK_BEHIND. *off_s is by how
  * many seconds its validity is missed (0 for OK, also within the tolerance of FILE_CLOCK_NS).
  */
-enum security_file_status security_file_judge_time(const struct security_file *file,
-						   uint64_t now_s, uint64_t *off_s) MUST_CHECK;
+enum security_file_status security_file_judge_time(const struct security_file *file, uint64_t now_s,
+						   uint64_t *off_s) MUST_CHECK;

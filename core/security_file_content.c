@@ -236,7 +236,7 @@ static void take_stun(struct fields *nat, struct security_file *out)
 	for (size_t i = 0; i < out->stun_count; i++) {
 		const char *text = json_string_value(json_array_get(stun, i));
 		if (text == NULL || text[0] == '\0' ||
-		    !text_copy_printable(text, out->stun_servers[i], sizeof out->stun_servers[i]))
+		    !fields_copy_text(text, out->stun_servers[i], sizeof out->stun_servers[i]))
 			nat->is_bad = true;
 	}
 }
@@ -252,10 +252,10 @@ static void take_groups(struct fields *f, struct security_file *out)
 	out->enrol_until_s = take_time(&enrol, "until");
 	out->compromised_scope = scope_of(fields_take_text(&burn, "scope"));
 	out->response_timeout_s = (uint32_t)fields_take_integer(&burn, "response_timeout", 1,
-								 SECURITY_FILE_TIMEOUT_MAX_S);
+								SECURITY_FILE_TIMEOUT_MAX_S);
 	take_stun(&nat, out);
 	out->hole_punch_timeout_s = (uint32_t)fields_take_integer(&nat, "hole_punch_timeout", 1,
-								   SECURITY_FILE_TIMEOUT_MAX_S);
+								  SECURITY_FILE_TIMEOUT_MAX_S);
 	if (enrol.is_bad || burn.is_bad || nat.is_bad || out->compromised_scope == 0)
 		f->is_bad = true;
 }
@@ -264,8 +264,8 @@ static void take_server(struct fields *f, struct security_file *out)
 {
 	fields_take_hex(f, "server_id", out->server_id, sizeof out->server_id);
 	fields_take_hex(f, "file_id", out->file_id, sizeof out->file_id);
-	if (!text_copy_printable(fields_take_text(f, "server_name"), out->server_name,
-				 sizeof out->server_name))
+	if (!fields_copy_text(fields_take_text(f, "server_name"), out->server_name,
+			      sizeof out->server_name))
 		f->is_bad = true;
 	take_address(f, "server_public_ip", true, &out->public_ip);
 	take_address(f, "server_public_ip6", false, &out->public_ip6);
@@ -282,8 +282,7 @@ static void take_all(struct fields *f, struct security_file *out)
 {
 	take_server(f, out);
 	fields_take_base64(f, "shared_secret", out->shared_secret, sizeof out->shared_secret);
-	fields_take_hex(f, "bootstrap_key_id", out->bootstrap_key_id,
-			sizeof out->bootstrap_key_id);
+	fields_take_hex(f, "bootstrap_key_id", out->bootstrap_key_id, sizeof out->bootstrap_key_id);
 	out->issued_s = take_time(f, "timestamp");
 	out->valid_from_s = take_time(f, "valid_from");
 	out->valid_until_s = take_time(f, "valid_until");

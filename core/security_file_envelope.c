@@ -14,8 +14,8 @@ static enum security_file_status take_sealed(struct fields *f, struct envelope *
 	e->sealed = malloc(SEALED_SIZE_MAX);
 	if (e->sealed == NULL)
 		return SECURITY_FILE_NO_MEMORY;
-	if (!base64_decode(view_of(text, strlen(text)), e->sealed,
-			   SEALED_SIZE_MAX - AEAD_TAG_SIZE, &e->sealed_size))
+	if (!base64_decode(view_of(text, strlen(text)), e->sealed, SEALED_SIZE_MAX - AEAD_TAG_SIZE,
+			   &e->sealed_size))
 		return SECURITY_FILE_MALFORMED;
 	fields_take_base64(f, "tag", e->sealed + e->sealed_size, AEAD_TAG_SIZE);
 	e->sealed_size += AEAD_TAG_SIZE;
@@ -102,7 +102,7 @@ struct view envelope_aad(const struct envelope *e, char aad[ENVELOPE_AAD_SIZE])
 
 	int size = snprintf(aad, ENVELOPE_AAD_SIZE,
 			    PROTOCOL_NAME " file\n" SECURITY_FILE_VERSION "\n" ALGORITHM
-			    "\n%llu\n%s\n%s\n",
+					  "\n%llu\n%s\n%s\n",
 			    (unsigned long long)e->iterations, base64_text(VIEW(e->salt), salt),
 			    base64_text(VIEW(e->iv), iv));
 	return view_of(aad, (size_t)size);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base64.h"
+#include "core/text.h"
 
 /* jansson keeps copies of keys and of all text: none may stay in freed memory. */
 static void wipe_and_free(void *memory)
@@ -22,7 +23,7 @@ struct scan {
 	unsigned depth;
 	bool in_string;
 	bool is_escaped;
-	bool is_bad;            /* holds a number that is no integer */
+	bool is_bad; /* holds a number that is no integer */
 	uint8_t previous;
 };
 
@@ -166,20 +167,20 @@ const json_t *fields_take_array(struct fields *f, const char *key, size_t max)
 	return NULL;
 }
 
-bool text_copy_printable(const char *text, char *out, size_t capacity)
+bool fields_copy_text(const char *text, char *out, size_t capacity)
 {
-	enum { DELETE = 0x7f, C1_LEAD = 0xc2, C1_LAST = 0x9f };
-	size_t size = strlen(text);
+	struct view rest = view_of(text, strlen(text));
 
-	if (size >= capacity)
+	if (rest.size >= capacity)
 		return false;
-	for (size_t i = 0; i < size; i++) {
-		uint8_t c = (uint8_t)text[i];
-		/* U+0080 to U+009F steer terminals just as those below U+0020 do. */
-		if (c < ' ' || c == DELETE || (c == C1_LEAD && (uint8_t)text[i + 1] <= C1_LAST))
+	memcpy(out, rest.data, rest.size + 1);
+	while (rest.size > 0) {
+		uint32_t scalar;
+		size_t size = text_decode(rest, &scalar);
+		if (size == 0 || text_is_unsafe(scalar))
 			return false;
+		rest = view_of(rest.data + size, rest.size - size);
 	}
-	memcpy(out, text, size + 1);
 	return true;
 }
 

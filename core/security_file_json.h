@@ -18,7 +18,7 @@
 enum security_file_status json_text_load(struct view text, json_t **out) MUST_CHECK;
 
 struct fields {
-	const json_t *object;   /* NULL: every field is missing */
+	const json_t *object; /* NULL: every field is missing */
 	bool is_bad;
 };
 
@@ -33,8 +33,8 @@ struct fields fields_take_object(struct fields *f, const char *key);
 /* An array of at most `max` elements; NULL where it is bad. */
 const json_t *fields_take_array(struct fields *f, const char *key, size_t max);
 
-/* Copies text of less than `capacity` bytes without control characters; else false. */
-bool text_copy_printable(const char *text, char *out, size_t capacity) MUST_CHECK;
+/* Copies text of less than `capacity` bytes that is safe to show (core/text.h); else false. */
+bool fields_copy_text(const char *text, char *out, size_t capacity) MUST_CHECK;
 
 /* OK for "3.0", else TOO_NEW, TOO_OLD or MALFORMED. */
 enum security_file_status version_judge(const char *text) MUST_CHECK;
@@ -53,7 +53,7 @@ struct envelope {
 	uint8_t salt[SALT_SIZE];
 	uint8_t iv[AEAD_NONCE_SIZE];
 	uint8_t commit[HASH_SIZE];
-	uint8_t *sealed;          /* ciphertext and tag; freed by envelope_fini() */
+	uint8_t *sealed; /* ciphertext and tag; freed by envelope_fini() */
 	size_t sealed_size;
 };
 

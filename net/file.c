@@ -12,10 +12,10 @@
 enum {
 	MODE_FILE = 0600,
 	MODE_DIRECTORY = 0700,
-	MODE_OTHERS = 0077,             /* any access by group or others */
-	MODE_OTHERS_NOT_READ = 0037,    /* the same without reading by group */
+	MODE_OTHERS = 0077,          /* any access by group or others */
+	MODE_OTHERS_NOT_READ = 0037, /* the same without reading by group */
 	MODE_OTHERS_WRITE = 0022,
-	TEMPORARY_SIZE = 32,            /* TEMPORARY_PREFIX, 16 digits and NUL fit */
+	TEMPORARY_SIZE = 32, /* TEMPORARY_PREFIX, 16 digits and NUL fit */
 	WIPE_BLOCK = 4096,
 };
 
@@ -227,8 +227,8 @@ static enum file_status overwrite(int fd, off_t size)
 
 	for (off_t done = 0; done < size && status == FILE_OK; done += WIPE_BLOCK) {
 		off_t left = size - done;
-		status = write_whole(fd, view_of(zeros, left < WIPE_BLOCK ? (size_t)left
-									  : WIPE_BLOCK));
+		status = write_whole(fd,
+				     view_of(zeros, left < WIPE_BLOCK ? (size_t)left : WIPE_BLOCK));
 	}
 	if (status == FILE_OK && fsync(fd) != 0)
 		status = status_of(errno);

@@ -30,10 +30,10 @@ enum file_status {
 
 /* Who may have access to a file that is read. Its owner must be this user or root in any case. */
 enum file_privacy {
-	FILE_PRIVATE,      /* nobody else */
-	FILE_CREDENTIAL,   /* in systemd's credentials directory: the group bits there are the
+	FILE_PRIVATE,    /* nobody else */
+	FILE_CREDENTIAL, /* in systemd's credentials directory: the group bits there are the
 			    * mask of an access list that names this user: reading is right */
-	FILE_PUBLIC,       /* others may read but not write; a symbolic link is followed */
+	FILE_PUBLIC,     /* others may read but not write; a symbolic link is followed */
 };
 
 /* A phrase to follow the path: "can be accessed by other users". */

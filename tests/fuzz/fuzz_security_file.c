@@ -92,8 +92,8 @@ static void open_signed(struct view content)
 	json_object_del(root, "signature");
 	set_base64(root, "server_signing_key", VIEW(signing.public));
 	memcpy(text, label, head);
-	size_t size = json_dumpb(root, text + head, sizeof text - head,
-				 JSON_COMPACT | JSON_SORT_KEYS);
+	size_t size =
+		json_dumpb(root, text + head, sizeof text - head, JSON_COMPACT | JSON_SORT_KEYS);
 	if (size <= sizeof text - head) {
 		ed25519_sign(&signing, view_of(text, head + size), signature);
 		set_base64(root, "signature", VIEW(signature));

@@ -6,7 +6,8 @@ static void fill_server(struct security_file *file, const struct random_source *
 	random_fill(random, file->file_id, sizeof file->file_id);
 	random_fill(random, file->shared_secret, sizeof file->shared_secret);
 	random_fill(random, file->server_public_key, sizeof file->server_public_key);
-	strcpy(file->server_name, "R\xc3\xa9lais \"n\xc2\xb0 1\"");
+	snprintf(file->server_name, sizeof file->server_name, "%s",
+		 "R\xc3\xa9lais \"n\xc2\xb0 1\"");
 	file->udp_port = 50123;
 	file->public_ip = address_v4(192, 0, 2, 1, file->udp_port);
 	assert_true(address_parse("[2001:db8::1]:50123", &file->public_ip6));
@@ -38,8 +39,9 @@ static void fill_doors(struct security_file *file, const struct random_source *r
 		random_fill(random, door->key, sizeof door->key);
 	}
 	file->stun_count = 2;
-	strcpy(file->stun_servers[0], "stun.example.org:3478");
-	strcpy(file->stun_servers[1], "192.0.2.9:3478");
+	snprintf(file->stun_servers[0], sizeof file->stun_servers[0], "%s",
+		 "stun.example.org:3478");
+	snprintf(file->stun_servers[1], sizeof file->stun_servers[1], "%s", "192.0.2.9:3478");
 }
 
 void test_security_file_init(struct test_security_file *t, uint64_t seed)
@@ -71,4 +73,22 @@ void test_security_file_seal(struct test_security_file *t)
 		security_file_seal(&t->writer, &t->file, t->text, sizeof t->text, &t->size);
 	assert_string_equal(security_file_status_text(status),
 			    security_file_status_text(SECURITY_FILE_OK));
+}
+
+enum security_file_status test_security_file_open(const struct test_security_file *t,
+						  struct view text, struct security_file *out)
+{
+	static const struct security_file zeros;
+
+	memset(out, 0xa5, sizeof *out);
+	enum security_file_status status = security_file_open(&t->reader, text, out);
+	bool has_content = status == SECURITY_FILE_OK || status >= SECURITY_FILE_EXPIRED;
+	if (!has_content)
+		assert_memory_equal(out, &zeros, sizeof *out);
+	return status;
+}
+
+void test_security_file_expect(enum security_file_status got, enum security_file_status expected)
+{
+	assert_string_equal(security_file_status_text(got), security_file_status_text(expected));
 }

@@ -45,11 +45,12 @@ static void knows_the_published_answers(void **state)
 static void refuses_other_forms(void **state)
 {
 	static const char *const rows[] = {
-		"Z", "Zg", "Zg=", "Zg===", "=", "==", "===", "====", "Z===", "Zm9vYg", "Zm9v=",
-		"Zg==Zg==", "Zm8=Zg==", "Z=g=", "=Zg=", "Zm=v",      /* padding inside */
-		"Zh==", "Zo==", "Zm9=", "Zm+=",                      /* spare bits that are not 0 */
-		" Zg==", "Zg==\n", "Zm9v\r\n", "Zm 9v", "Zm9v    ", /* white space */
-		"Zm9-", "Zm9_", "Zm9*", "Zm9\x80", "Zm9\xff",        /* other alphabets */
+		"Z",        "Zg",     "Zg=",      "Zg===",   "=",        "==",
+		"===",      "====",   "Z===",     "Zm9vYg",  "Zm9v=",    "Zg==Zg==",
+		"Zm8=Zg==", "Z=g=",   "=Zg=",     "Zm=v", /* padding inside */
+		"Zh==",     "Zo==",   "Zm9=",     "Zm+=", /* spare bits that are not 0 */
+		" Zg==",    "Zg==\n", "Zm9v\r\n", "Zm 9v",   "Zm9v    ", /* white space */
+		"Zm9-",     "Zm9_",   "Zm9*",     "Zm9\x80", "Zm9\xff",  /* other alphabets */
 	};
 
 	(void)state;

@@ -17,7 +17,8 @@ static void writes_text(void **state)
 
 static void reads_its_forms(void **state)
 {
-	static const char upper[] = "001FA5FF0000000000000000000000000000000000000000000000000000007E";
+	static const char upper[] =
+		"001FA5FF0000000000000000000000000000000000000000000000000000007E";
 	const struct view rows[] = {
 		VIEW_STRING(DIGITS "\n"),
 		VIEW_STRING(DIGITS "\r\n"),

@@ -19,7 +19,7 @@ enum {
 
 struct fixture {
 	struct test_directory directory;
-	char path[TEST_PATH_SIZE];    /* a name in it, nothing there yet */
+	char path[TEST_PATH_SIZE]; /* a name in it, nothing there yet */
 	uint8_t data[CAPACITY];
 	size_t size;
 };
@@ -164,7 +164,7 @@ static void writing_replaces_a_link(void **state)
 	assert_int_equal(symlink(target, f->path), 0);
 	assert_int_equal(file_write(f->path, VIEW_STRING("new")), FILE_OK);
 	expect_content(f, VIEW_STRING("new"));
-	strcpy(f->path, target);
+	snprintf(f->path, sizeof f->path, "%s", target);
 	expect_content(f, VIEW_STRING("old"));
 }
 
@@ -195,7 +195,7 @@ static int as_nobody(struct fixture *f)
 		return 3;
 	if (file_destroy(f->path) != FILE_IS_REFUSED)
 		return 4;
-	strcat(f->path, "-private");
+	test_directory_path(&f->directory, "secret-private", f->path);
 	return read_back(f, FILE_PRIVATE) == FILE_IS_REFUSED ? 0 : 5;
 }
 
@@ -292,7 +292,7 @@ static void destroys_the_bytes(void **state)
 	assert_int_equal(link(f->path, test_directory_path(&f->directory, "other", other)), 0);
 	assert_int_equal(file_destroy(f->path), FILE_OK);
 	assert_int_equal(file_destroy(f->path), FILE_IS_MISSING);
-	strcpy(f->path, other);
+	snprintf(f->path, sizeof f->path, "%s", other);
 	expect_content(f, VIEW(zeros));
 }
 
