@@ -18,7 +18,7 @@ enum {
 };
 
 struct control_received {
-	uint8_t local_ip[16];    /* where it was sent to; all zero: not told, or no unicast address */
+	uint8_t local_ip[16];    /* where it was sent to; all zero: not known */
 	uint32_t segment_size;   /* several datagrams of this size were joined; 0: a single one */
 	uint32_t socket_drops;   /* running count of the socket's drops */
 	bool has_socket_drops;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 enum {
-	BUFFER_ALIGNMENT = 4096,
+	PAGE_SIZE = 4096,
 	/* The system chose a port for IPv4 that is taken for IPv6: how often to ask for another. */
 	PORT_TRIES = 16,
 };
@@ -22,8 +22,8 @@ static int allocate(struct engine *e)
 	b->count = gro ? LARGE_BUFFERS : SMALL_BUFFERS;
 	b->stride = gro ? LARGE_BUFFER_SIZE : SMALL_BUFFER_SIZE;
 	b->payload_max = b->stride - HEAD_SIZE;
-	size_t size = (b->count * b->stride + BUFFER_ALIGNMENT - 1) & ~(size_t)(BUFFER_ALIGNMENT - 1);
-	b->memory = aligned_alloc(BUFFER_ALIGNMENT, size);
+	size_t pages = (b->count * b->stride + PAGE_SIZE - 1) / PAGE_SIZE;
+	b->memory = aligned_alloc(PAGE_SIZE, pages * PAGE_SIZE);
 	e->spent = calloc(b->count, sizeof(*e->spent));
 	e->sender = engine_sender_create();
 	bool queued = train_queue_init(&e->queue, b->count);
@@ -186,9 +186,9 @@ int engine_open_port(struct engine *e, struct engine_port *port)
 	int slot = find_room(e, port->door);
 	if (slot < 0)
 		return slot;
-	bool system_chooses = has_v4 && has_v6 && port->bind_v4.port == 0 && port->bind_v6.port == 0;
+	bool is_free_choice = port->bind_v4.port == 0 && port->bind_v6.port == 0;
 	int error = open_both(e, (uint16_t)slot, port);
-	for (int i = 1; error == -EADDRINUSE && system_chooses && i < PORT_TRIES; i++)
+	for (int i = 1; error == -EADDRINUSE && is_free_choice && i < PORT_TRIES; i++)
 		error = open_both(e, (uint16_t)slot, port);
 	return error;
 }
@@ -232,7 +232,7 @@ static void count_socket_drops(struct engine *e, struct engine_slot *s,
 {
 	if (!control->has_socket_drops)
 		return;
-	uint32_t more = control->socket_drops - s->socket_drops;   /* modulo 2^32, as the kernel's */
+	uint32_t more = control->socket_drops - s->socket_drops;   /* modulo 2^32, as they count */
 	if (more > INT32_MAX)
 		return;
 	s->socket_drops = control->socket_drops;

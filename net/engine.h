@@ -98,8 +98,8 @@ void engine_close_port(struct engine *e, uint64_t door);
  * Wait until datagrams are there, engine_wake() was called or timeout_ns has passed (0: only
  * look), and hand out up to `capacity`. Each packet's path tells the remote, our local address
  * and the door. Frames stay valid, and may be changed in place, until the next engine_receive().
- * Returns the count, or -errno for a broken engine. 0: woken, timed out, interrupted by a signal, or
- * nothing that came could be handed out (the counters tell). NEVER waits without a timeout.
+ * Returns the count, or -errno for a broken engine. 0: woken, timed out, interrupted, or nothing
+ * that came could be handed out (the counters tell). NEVER waits without a timeout.
  */
 int engine_receive(struct engine *e, struct packet *packets, size_t capacity,
 		   uint64_t timeout_ns) MUST_CHECK;
@@ -107,16 +107,17 @@ int engine_receive(struct engine *e, struct packet *packets, size_t capacity,
 /*
  * Send a batch, each packet along its path (path.door picks the socket, path.local_ip the source
  * address where set). Packets that follow each other with the same path and size leave as one GSO
- * train (the last of a train may be shorter). What cannot be sent now is dropped and counted, as UDP
- * does. The frames must stay untouched until the next engine_receive().
+ * train (the last of a train may be shorter). What cannot be sent now is dropped and counted, as
+ * UDP does. The frames must stay untouched until the next engine_receive().
  */
 void engine_send(struct engine *e, const struct packet *packets, size_t count);
 
 /* End the wait of engine_receive(), now or at its next call. Any thread. */
 void engine_wake(struct engine *e);
 
-/* A descriptor that polls readable when engine_receive() has something to do. Poll it only after a
- * receive with timeout 0 has returned 0: what the engine has already taken does not show. */
+/* A descriptor that polls readable when engine_receive() has something to do, or -errno. Poll it
+ * only after a receive with timeout 0 has returned 0: what the engine has already taken does not
+ * show. */
 int engine_fd(const struct engine *e);
 
 const struct engine_counters *engine_counters(const struct engine *e);

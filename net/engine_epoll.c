@@ -132,7 +132,8 @@ static int wait_events(struct engine *e, struct epoll_event *events, uint64_t ti
 			.tv_sec = (time_t)(timeout_ns / NS_PER_S),
 			.tv_nsec = (long)(timeout_ns % NS_PER_S),
 		};
-		int got = epoll_pwait2(p->fd, events, EVENTS, timeout_ns == NEVER ? NULL : &ts, NULL);
+		const struct timespec *limit = timeout_ns == NEVER ? NULL : &ts;
+		int got = epoll_pwait2(p->fd, events, EVENTS, limit, NULL);
 		if (got >= 0 || (errno != ENOSYS && errno != EPERM))
 			return got >= 0 ? got : -errno;
 		p->has_ns_wait = false;

@@ -86,7 +86,8 @@ static size_t write_payloads(struct iovec *payloads, const struct packet *const 
 		if (last != NULL && (uint8_t *)last->iov_base + last->iov_len == p->data)
 			last->iov_len += p->size;
 		else
-			payloads[used++] = (struct iovec){ .iov_base = p->data, .iov_len = p->size };
+			payloads[used++] = (struct iovec){ .iov_base = p->data,
+							   .iov_len = p->size };
 	}
 	return used;
 }
@@ -206,16 +207,19 @@ static bool gso_is_paused(struct engine_slot *s)
 }
 
 /*
- * The kernel refused a train. Packets above the MTU are refused singly too; but where singles
- * pass, GSO itself was refused, and this socket does without for a time.
+ * The kernel refused a train. Packets above the MTU are refused singly too; but where those of
+ * full size pass, GSO itself was refused, and this socket does without for a time.
  */
 static void send_singly(struct engine *e, struct remaining train)
 {
+	bool last_is_shorter = train.packets[train.count - 1]->size < train.packets[0]->size;
 	uint64_t before = load_relaxed(&e->counters.tx_packets);
+	uint16_t slot = train.slot;
 	while (train.count > 0)
 		(void)push(e, &train, write_messages(e->sender, train, false));
-	if (load_relaxed(&e->counters.tx_packets) > before)
-		e->slots[train.slot].gso_paused_until_ns = clock_now().mono_ns + GSO_PAUSE_NS;
+	uint64_t sent = load_relaxed(&e->counters.tx_packets) - before;
+	if (sent > (last_is_shorter ? 1 : 0))
+		e->slots[slot].gso_paused_until_ns = clock_now().mono_ns + GSO_PAUSE_NS;
 }
 
 static void send_through(struct engine *e, struct remaining r)

@@ -40,7 +40,11 @@ size_t train_hand_out(struct train *t, struct packet *packets, size_t capacity)
 	size_t count = 0;
 	while (count < capacity && t->size > 0) {
 		uint32_t size = t->size < t->segment_size ? t->size : t->segment_size;
-		packets[count++] = (struct packet){ .data = t->data, .size = size, .path = t->path };
+		packets[count++] = (struct packet){
+			.data = t->data,
+			.size = size,
+			.path = t->path,
+		};
 		t->data += size;
 		t->size -= size;
 	}

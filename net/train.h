@@ -41,5 +41,5 @@ void train_queue_put(struct train_queue *q, const struct train *t);
 struct train *train_queue_first(struct train_queue *q);
 void train_queue_drop_first(struct train_queue *q);
 
-/* Cut datagrams off the front of a train. Returns how many; the train is done when its size is 0. */
+/* Cut datagrams off the front of a train. Returns how many; it is done when its size is 0. */
 size_t train_hand_out(struct train *t, struct packet *packets, size_t capacity);

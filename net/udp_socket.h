@@ -26,7 +26,8 @@ struct udp_socket_options {
 socklen_t socket_name_write(union socket_name *name, const struct address *a);
 
 /* Our spelling of the kernel's. False: not an IP address. The scope is kept for link-local only. */
-bool socket_name_read(const union socket_name *name, socklen_t size, struct address *out) MUST_CHECK;
+bool socket_name_read(const union socket_name *name, socklen_t size, struct address *out)
+	MUST_CHECK;
 
 /*
  * Open and bind; the family follows from the address. IPv6 sockets carry IPv6 only. Datagrams are

@@ -53,8 +53,11 @@ int engine_test_run(const struct engine_test *tests, size_t count)
 			snprintf(names[used], NAME_SIZE, "%s, %s, GRO %s, IPv%d", tests[i].name,
 				 engine_kind_name(v->kind), v->gro ? "on" : "off", v->v6 ? 6 : 4);
 			runs[used] = (struct engine_run){ .test = &tests[i], .variant = v };
-			units[used] = (struct CMUnitTest){ .name = names[used], .test_func = run_one,
-							   .initial_state = &runs[used] };
+			units[used] = (struct CMUnitTest){
+				.name = names[used],
+				.test_func = run_one,
+				.initial_state = &runs[used],
+			};
 		}
 	}
 	return _cmocka_run_group_tests("engine", units, used, NULL, NULL);

@@ -20,6 +20,7 @@ static socklen_t write_name(struct sockaddr_storage *name, const struct address 
 	struct sockaddr_in6 *v6 = (void *)name;
 	v6->sin6_family = AF_INET6;
 	v6->sin6_port = htons(a->port);
+	v6->sin6_scope_id = a->scope;
 	memcpy(&v6->sin6_addr, a->ip, 16);
 	return sizeof(*v6);
 }

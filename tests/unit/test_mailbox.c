@@ -20,7 +20,8 @@ static uint64_t check_of(uint32_t writer, uint32_t number)
 
 static struct note note(uint32_t writer, uint32_t number)
 {
-	return (struct note){ .writer = writer, .number = number, .check = check_of(writer, number) };
+	uint64_t check = check_of(writer, number);
+	return (struct note){ .writer = writer, .number = number, .check = check };
 }
 
 static struct mailbox *create(size_t item_size, size_t capacity)
@@ -147,8 +148,9 @@ static void loses_nothing_between_threads(void **state)
 	uint64_t full = 0;
 	(void)state;
 	for (uint32_t i = 0; i < WRITERS; i++) {
-		writers[i] = (struct writer){ .mailbox = m, .id = i };
-		assert_int_equal(pthread_create(&writers[i].thread, NULL, write_notes, &writers[i]), 0);
+		struct writer *w = &writers[i];
+		*w = (struct writer){ .mailbox = m, .id = i };
+		assert_int_equal(pthread_create(&w->thread, NULL, write_notes, w), 0);
 	}
 	for (uint32_t got = 0; got < WRITERS * NOTES;) {
 		struct note n;
