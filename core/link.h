@@ -54,15 +54,17 @@ enum link_state {
 };
 
 enum link_event_type {
-	LINK_EVENT_UP,               /* connected, or connected again: all channels are gone */
+	/* Connected, or connected again, also without a DOWN before: all channels are gone, and
+	 * requests to open one that were not answered. Questions (PEERS, FIND) live on. */
+	LINK_EVENT_UP,
 	LINK_EVENT_DOWN,             /* reason; it goes on trying */
 	LINK_EVENT_REFUSED,          /* status (enum wire_status); it has given up */
 	LINK_EVENT_OFFER,            /* channel, peer: answer with link_accept() or link_refuse() */
 	LINK_EVENT_OPENED,           /* request, channel, peer, is_initiator */
 	LINK_EVENT_OPEN_FAILED,      /* request, reason */
 	LINK_EVENT_GONE,             /* channel, reason */
-	LINK_EVENT_PEERS,            /* request, peers[count], has_more */
-	LINK_EVENT_FOUND,            /* request, found[count] */
+	LINK_EVENT_PEERS,            /* request, peers[count], has_more; 0 also without an answer */
+	LINK_EVENT_FOUND,            /* request, found[count]; likewise */
 };
 
 struct link_event {

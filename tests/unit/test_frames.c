@@ -104,7 +104,7 @@ static void refuses_what_is_malformed(void **state)
 		{ "ff000000", FRAME_MALFORMED },
 		{ "2f000400" "00000000", FRAME_READ },               /* type 47, only a sequence */
 		{ "2f000300" "000000", FRAME_MALFORMED },            /* not even that */
-		{ "0800" "0800" "00000000" "01000000", FRAME_MALFORMED },  /* PEERS without its entry */
+		{ "0800" "0800" "00000000" "01000000", FRAME_MALFORMED }, /* no entry */
 		{ "0800" "0800" "00000000" "00000000", FRAME_READ },
 		{ "0a00" "1700" "00000000" "01000000" "000102030405060708090a0b0c0d0e",
 		  FRAME_MALFORMED },                                 /* FOUND, cut entry */

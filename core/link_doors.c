@@ -1,0 +1,237 @@
+/* Doors of a link: the keys of those in use, and where the next HELLO goes. */
+#include <assert.h>
+
+#include "core/link_internal.h"
+
+/* ---- keys at hand ------------------------------------------------------------------------ */
+
+bool link_gates_init(struct link *l)
+{
+	bool is_complete = true;
+	for (size_t i = 0; i < LINK_GATES; i++) {
+		l->gates[i].hide = mask_create(MASK_HIDE);
+		l->gates[i].show = mask_create(MASK_SHOW);
+		is_complete &= l->gates[i].hide != NULL && l->gates[i].show != NULL;
+	}
+	return is_complete;
+}
+
+void link_gates_fini(struct link *l)
+{
+	for (size_t i = 0; i < LINK_GATES; i++) {
+		mask_destroy(l->gates[i].hide);
+		mask_destroy(l->gates[i].show);
+		bytes_wipe(&l->gates[i].keys, sizeof(l->gates[i].keys));
+	}
+}
+
+static bool door_key(const struct link *l, uint64_t generation, uint8_t out[KEY_SIZE])
+{
+	if (l->config.has_schedule) {
+		schedule_door_key(&l->config.schedule, generation, out);
+		return true;
+	}
+	for (size_t i = 0; i < l->config.door_count; i++) {
+		if (l->config.doors[i].generation != generation)
+			continue;
+		memcpy(out, l->config.doors[i].key, KEY_SIZE);
+		return true;
+	}
+	return false;
+}
+
+static struct link_gate *least_recently_used(struct link *l)
+{
+	struct link_gate *oldest = &l->gates[0];
+	for (size_t i = 0; i < LINK_GATES; i++) {
+		struct link_gate *gate = &l->gates[i];
+		if (!gate->is_used)
+			return gate;
+		if (gate->used < oldest->used)
+			oldest = gate;
+	}
+	return oldest;
+}
+
+struct link_gate *link_gate(struct link *l, uint64_t generation)
+{
+	for (size_t i = 0; i < LINK_GATES; i++) {
+		struct link_gate *gate = &l->gates[i];
+		if (gate->is_used && gate->generation == generation) {
+			gate->used = ++l->gate_uses;
+			return gate;
+		}
+	}
+
+	uint8_t key[KEY_SIZE];
+	if (!door_key(l, generation, key))
+		return NULL;
+	struct link_gate *gate = least_recently_used(l);
+	gate->is_used = true;
+	gate->generation = generation;
+	gate->used = ++l->gate_uses;
+	door_keys_derive(key, &gate->keys);
+	mask_set_key(gate->hide, gate->keys.c2s_header);
+	mask_set_key(gate->show, gate->keys.s2c_header);
+	bytes_wipe(key, sizeof(key));
+	return gate;
+}
+
+/* ---- where the next HELLO goes ----------------------------------------------------------- */
+
+/*
+ * What the HELLOs of a round try, one after the other, then again. The present door first. Its
+ * neighbours are open for a while too, and ours may be the clock that is off; draws above 0 are
+ * for ports that the relay could not bind.
+ */
+enum door_pick { PICK_CURRENT, PICK_NEAR, PICK_FAR };
+
+static const struct step {
+	enum door_pick pick;
+	unsigned draw;
+	bool is_known_port;    /* the port that worked before, if it is still this door's */
+} STEPS[] = {
+	{ .pick = PICK_CURRENT, .draw = 0, .is_known_port = true },
+	{ .pick = PICK_NEAR, .draw = 0, .is_known_port = true },
+	{ .pick = PICK_CURRENT, .draw = 1 },
+	{ .pick = PICK_CURRENT, .draw = 0 },
+	{ .pick = PICK_FAR, .draw = 0, .is_known_port = true },
+	{ .pick = PICK_CURRENT, .draw = 2 },
+};
+enum { STEP_COUNT = sizeof(STEPS) / sizeof(STEPS[0]) };
+_Static_assert(PORT_DRAWS_MAX > 2, "draws 0 to 2 exist");
+
+/* Time between `wall_ns` and the validity of a door of the file; 0: inside. */
+static uint64_t door_distance_ns(const struct link_door *door, uint64_t wall_ns)
+{
+	if (wall_ns < door->from_ns)
+		return door->from_ns - wall_ns;
+	return wall_ns < door->until_ns ? 0 : wall_ns - door->until_ns;
+}
+
+/* Does the relay still, or already, listen there? */
+static bool is_open(uint64_t from_ns, uint64_t until_ns, uint64_t wall_ns)
+{
+	return wall_ns + PORT_NOTICE_S * NS_PER_S >= from_ns &&
+	       wall_ns < until_ns + PORT_GRACE_S * NS_PER_S;
+}
+
+/* The file's doors in the order of their distance from now: the nearest has rank 0. */
+static const struct link_door *door_of_rank(const struct link *l, uint64_t wall_ns, size_t rank)
+{
+	const struct link_door *doors = l->config.doors;
+	size_t count = l->config.door_count;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t distance_ns = door_distance_ns(&doors[i], wall_ns);
+		size_t nearer = 0;
+		for (size_t j = 0; j < count; j++) {
+			uint64_t other_ns = door_distance_ns(&doors[j], wall_ns);
+			nearer += other_ns < distance_ns || (other_ns == distance_ns && j < i);
+		}
+		if (nearer == rank)
+			return &doors[i];
+	}
+	return NULL;
+}
+
+static size_t picked_rank(const struct link *l, enum door_pick pick, uint32_t cycle)
+{
+	size_t count = l->config.door_count;
+	if (pick == PICK_CURRENT || count == 1)
+		return 0;
+	if (pick == PICK_NEAR || count == 2)
+		return 1;
+	return 2 + cycle % (count - 2);
+}
+
+static bool is_door_open(const struct link_door *door, uint64_t wall_ns)
+{
+	return is_open(door->from_ns, door->until_ns, wall_ns);
+}
+
+static bool choose_file_door(const struct link *l, uint32_t step, struct link_route *out)
+{
+	uint64_t wall_ns = link_relay_time(l);
+	uint32_t cycle = step / STEP_COUNT;
+	if (l->config.door_count == 0)
+		return false;
+
+	const struct link_door *nearest = door_of_rank(l, wall_ns, 0);
+	size_t rank = picked_rank(l, STEPS[step % STEP_COUNT].pick, cycle);
+	const struct link_door *door = door_of_rank(l, wall_ns, rank);
+	assert(nearest != NULL);
+	assert(door != NULL);
+	/* At first our clock is believed, if it agrees with the file at all. */
+	if (cycle == 0 && is_door_open(nearest, wall_ns) && !is_door_open(door, wall_ns))
+		door = nearest;
+	out->door = door->generation;
+	out->relay.port = door->port;
+	return true;
+}
+
+static uint64_t picked_generation(const struct link *l, enum door_pick pick, bool is_patient)
+{
+	const struct schedule *s = &l->config.schedule;
+	uint64_t wall_ns = link_relay_time(l);
+	uint64_t current = schedule_generation(s, wall_ns);
+	if (pick == PICK_CURRENT || current == 0)
+		return current;
+
+	uint64_t interval_ns = s->interval_s * NS_PER_S;
+	bool is_late = wall_ns - schedule_begin_ns(s, current) >= interval_ns / 2;
+	uint64_t generation = is_late == (pick == PICK_NEAR) ? current + 1 : current - 1;
+	uint64_t from_ns = schedule_begin_ns(s, generation);
+	if (is_patient && !is_open(from_ns, from_ns + interval_ns, wall_ns))
+		return current;
+	return generation;
+}
+
+static bool known_port(const struct link *l, uint64_t generation, uint16_t *port)
+{
+	if (l->rotation.switch_ns != NEVER && l->rotation.door == generation) {
+		*port = l->rotation.port;
+		return true;
+	}
+	if (l->route.relay.port != 0 && l->route.door == generation) {
+		*port = l->route.relay.port;
+		return true;
+	}
+	return false;
+}
+
+static bool choose_scheduled_door(const struct link *l, uint32_t step, struct link_route *out)
+{
+	const struct step *s = &STEPS[step % STEP_COUNT];
+	out->door = picked_generation(l, s->pick, step < STEP_COUNT);
+	if (!s->is_known_port || !known_port(l, out->door, &out->relay.port))
+		out->relay.port = schedule_port(&l->config.schedule, out->door, s->draw);
+	return true;
+}
+
+bool link_choose_route(const struct link *l, uint32_t order, struct link_route *out)
+{
+	const struct address *set[LINK_ADDRESSES_MAX];
+	uint32_t count = 0;
+	for (size_t i = 0; i < LINK_ADDRESSES_MAX; i++)
+		if (address_is_set(&l->config.addresses[i]))
+			set[count++] = &l->config.addresses[i];
+	if (count == 0)
+		return false;
+
+	out->relay = *set[order % count];
+	uint32_t step = order / count;
+	return l->config.has_schedule ? choose_scheduled_door(l, step, out)
+				      : choose_file_door(l, step, out);
+}
+
+uint64_t link_next_rotation(const struct link *l)
+{
+	if (l->config.has_schedule) {
+		const struct schedule *s = &l->config.schedule;
+		return schedule_begin_ns(s, schedule_generation(s, link_relay_time(l)) + 1);
+	}
+	for (size_t i = 0; i < l->config.door_count; i++)
+		if (l->config.doors[i].generation == l->route.door)
+			return l->config.doors[i].until_ns;
+	return 0;
+}
