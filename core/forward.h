@@ -4,9 +4,9 @@
  * and what the keeper must hear of. No system call, no lock, no allocation, no clock.
  *
  * A batch goes through together: show all headers in one call per door; look up sessions and
- * prefetch entries and keys; open; check replay, route; reserve counters per run of packets to one
- * session; seal in place; hide all headers in one call per door. A DATA frame keeps its frame
- * and size: only the channel number changes.
+ * prefetch entries and keys; open; check replay, route; group by the session that packets go to
+ * and reserve counters once for each group; hide all headers in one call per door; seal in place.
+ * A DATA frame keeps its frame and size: only the channel number changes.
  *
  * Owner: one worker. Shared with others: struct table, struct channels, in their lock-free ways.
  */
@@ -26,7 +26,8 @@ struct forward_config {
 	size_t batch_max;          /* datagrams per call */
 };
 
-/* What the keeper must hear of; views point into the frames of the batch. */
+/* What the keeper must hear of; views point into the frames of the batch. At most two for one
+ * packet; UPCALL_PATH at most once for a session in a batch. */
 enum upcall_kind {
 	UPCALL_HELLO,              /* body: plaintext of a HELLO (struct wire_hello ...) */
 	UPCALL_CONTROL,            /* body: plaintext of control frames */
@@ -45,7 +46,8 @@ struct upcall {
 };
 
 struct forward_result {
-	struct packet *send;       /* ready for the engine; frames of the batch */
+	struct packet *send;       /* ready for the engine; frames of the batch, grouped by
+				      destination, in their order within each group */
 	size_t send_count;
 	struct upcall *upcalls;
 	size_t upcall_count;
@@ -56,7 +58,7 @@ void forward_destroy(struct forward *f);
 
 /* Doors that packets may come in and go out on; false: DOORS_MAX are open. A `fixed` port
  * serves two doors at once: packets of a path.door whose header shows nonsense are tried under
- * the other doors that name the same port. */
+ * the other doors that name the same port, and have their path.door corrected. */
 bool forward_open_door(struct forward *f, uint64_t door, uint16_t port,
 		       const struct door_keys *keys) MUST_CHECK;
 void forward_close_door(struct forward *f, uint64_t door);
