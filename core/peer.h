@@ -12,16 +12,26 @@
  *   peer_seal() for what is to be carried
  *   peer_destroy()
  *
+ * The initiator is secure as soon as it has read message 2. The responder is so with message 3
+ * (XX), or with the first packet that the initiator sends under the new keys (IKpsk2: message 1
+ * may be a copy of an old one, so until then nothing changes for it, the pin neither). The
+ * initiator sends packets for this by itself until one comes back.
+ *
  * A new handshake replaces the keys when it is finished; until then, and EPOCH_OVERLAP_NS longer,
- * the old ones go on opening. Owner: one thread. No system call, no clock.
+ * the old ones go on opening. Whoever was the initiator begins one by itself when keys have grown
+ * old: each ends in a PEER_EVENT_SECURE.
+ *
+ * The key under which handshake blobs are sealed is no secret to the relay. So it can drop and
+ * forge what precedes Noise's proofs: make a handshake fail, or have it "refused" for lost
+ * continuity. It can neither read, nor join, nor change what is pinned.
+ *
+ * Owner: one thread. No system call, no clock.
  */
 #include "core/session.h"
 
 enum {
-	PEER_INSTANCE_SIZE = 8,
-	PEER_PSKS_MAX = 2,           /* newest, and the one that the newest was made under */
 	PEER_HANDSHAKE_TRIES = 10,   /* about 40 s with back-off; then PEER_EVENT_FAILED */
-	PEER_FRAME_HEAD = 4,         /* type, zero, le16 size */
+	PEER_FRAME_HEAD = sizeof(struct wire_peer_frame),
 	PEER_HEADROOM = WIRE_HEADER_SIZE + PEER_FRAME_HEAD,
 	PEER_PLAIN_MAX = BLOB_SIZE_MAX - WIRE_OVERHEAD,
 	PEER_BODY_MAX = PEER_PLAIN_MAX - PEER_FRAME_HEAD,   /* largest packet carried: 1158 bytes */
@@ -45,7 +55,9 @@ struct peer_pin {
 };
 
 enum peer_event_type {
-	PEER_EVENT_SECURE, /* tunnel up: save `pin` durably before using it for the next contact */
+	/* Tunnel up: save `pin` durably before the next peer_input(). It holds the key used now and
+	 * the new one, so that a crash on either side before saving leaves one that both have. */
+	PEER_EVENT_SECURE,
 	PEER_EVENT_REFUSED,    /* see refusal; nothing was opened, the user decides */
 	PEER_EVENT_FAILED,     /* no answer: open the channel again, later */
 };

@@ -146,6 +146,56 @@ _Static_assert(WIRE_OVERHEAD + (int)sizeof(struct wire_hello) + HELLO_NOISE_SIZE
 _Static_assert(WIRE_OVERHEAD + (int)sizeof(struct wire_welcome) + WELCOME_NOISE_SIZE <=
 		       HELLO_SIZE_MIN, "an answer is never longer than its request");
 
+/* ---- handshake, peer and peer (inside a channel) --------------------------------------- */
+
+enum wire_peer_pattern {
+	PEER_PATTERN_NONE = 0,    /* in a PEER_2: the responder refuses */
+	PEER_PATTERN_XX = 1,      /* first contact */
+	PEER_PATTERN_IKPSK2 = 2,  /* later ones */
+};
+
+enum {
+	PEER_INSTANCE_SIZE = 8,
+	PEER_PSK_ID_SIZE = 8,
+	PEER_PSKS_MAX = 2,        /* newest, and the one that the newest was made under */
+};
+
+/* Plaintext of a PEER_1, PEER_2 or PEER_3: this, the Noise message, zeros up to a random size. */
+struct wire_peer_head {
+	le16 noise_size;
+	uint8_t pattern;          /* enum wire_peer_pattern */
+	uint8_t choice;           /* PEER_1: how many ids follow; PEER_2: the index of the one taken */
+	/* PEER_1: HKDF(psk, "ClawChat/3 psk id"), newest first. A refusal: the start of the PEER_1
+	 * that it answers. Zeros otherwise. */
+	uint8_t psk_ids[PEER_PSKS_MAX][PEER_PSK_ID_SIZE];
+};
+
+/* Payload of the encrypted Noise messages. */
+struct wire_peer_payload {
+	uint8_t identity[ED25519_PUBLIC_SIZE];
+	/* Over "ClawChat/3 peer static" || own static key || own peer id || other's peer id. */
+	uint8_t signature[ED25519_SIGNATURE_SIZE];
+	uint8_t instance[PEER_INSTANCE_SIZE];
+	uint8_t name_size;
+	uint8_t zero[3];
+	uint8_t name[NAME_SIZE_MAX];       /* UTF-8, then zeros */
+};
+_Static_assert(sizeof(struct wire_peer_head) == 20, "as in docs/protocol.md");
+_Static_assert(sizeof(struct wire_peer_payload) == 172, "as in docs/protocol.md");
+
+enum {
+	PEER_NOISE_SIZE_MAX = X25519_SIZE + X25519_SIZE + AEAD_TAG_SIZE +
+			      (int)sizeof(struct wire_peer_payload) + AEAD_TAG_SIZE,
+	PEER_HANDSHAKE_SIZE_MIN = 512,     /* with the DATA frame's head, before random padding */
+};
+
+/* Inside a peer's packets: this head, `size` bytes of body, zeros. */
+struct wire_peer_frame {
+	uint8_t type;             /* enum peer_frame */
+	uint8_t zero;
+	le16 size;
+};
+
 /* ---- plaintext of a session's packets ------------------------------------------------- */
 
 /* A packet is either one DATA frame or a sequence of control frames; zeros follow. */
