@@ -174,8 +174,12 @@ bool link_output(struct link *l, struct instant now, struct view_out out, struct
 	if (link_has_given_up(l) || now.mono_ns < l->handshake.hello_ns)
 		return false;
 	/* Should the old session be alive after all, its PONG comes before the WELCOME. */
-	if (l->phase == PHASE_LIVE)
+	if (l->phase == PHASE_LIVE && !l->handshake.is_old_asked) {
+		l->handshake.is_old_asked = true;
 		link_ping(l);
+		return link_write(l, out, packet);
+	}
+	l->handshake.is_old_asked = false;
 	return link_hello(l, out, packet);
 }
 

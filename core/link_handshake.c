@@ -188,14 +188,13 @@ static void take_settings(struct link *l, const struct wire_welcome_payload *p)
 	l->plain_max = (size_t)datagram_max - WIRE_OVERHEAD;
 	l->session.datagram_max = (uint32_t)datagram_max;
 
-	uint16_t keepalive_s = load_le16(p->keepalive_s);
-	l->keepalive_ns = keepalive_s == 0 ? KEEPALIVE_NS
-					   : within(keepalive_s * NS_PER_S, LINK_KEEPALIVE_MIN_NS,
-						    LINK_KEEPALIVE_MAX_NS);
 	uint32_t idle_s = load_le32(p->idle_timeout_s);
 	l->idle_ns = idle_s == 0 ? SESSION_IDLE_NS : idle_s * NS_PER_S;
-	if (l->idle_ns < 2 * LINK_DEAD_NS)
-		l->idle_ns = 2 * LINK_DEAD_NS;
+	if (l->idle_ns < LINK_IDLE_LEAST_NS)
+		l->idle_ns = LINK_IDLE_LEAST_NS;
+	uint16_t keepalive_s = load_le16(p->keepalive_s);
+	l->keepalive_ns = keepalive_s == 0 ? KEEPALIVE_NS : keepalive_s * NS_PER_S;
+	l->keepalive_ns = within(l->keepalive_ns, LINK_KEEPALIVE_LEAST_NS, l->idle_ns / 2);
 	l->observed = observed_address(p->observed_ip, p->observed_port);
 }
 

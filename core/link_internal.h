@@ -46,8 +46,8 @@ enum {
 #define LINK_SLOW_NS (10 * NS_PER_S)            /* the relay is full or draining */
 #define LINK_RESTART_NS (1 * NS_PER_S)          /* the relay said goodbye: let it come back */
 #define LINK_QUESTION_NS (1 * NS_PER_S)         /* first repetition; doubles */
-#define LINK_KEEPALIVE_MIN_NS (5 * NS_PER_S)    /* what a relay may set */
-#define LINK_KEEPALIVE_MAX_NS (600 * NS_PER_S)
+#define LINK_IDLE_LEAST_NS (20 * NS_PER_S)      /* whatever the relay says */
+#define LINK_KEEPALIVE_LEAST_NS (5 * NS_PER_S)  /* likewise */
 #define LINK_RTT_CREDIBLE_NS (2 * NS_PER_S)     /* a slower PONG says nothing about the clock */
 
 /* A door whose keys are at hand. */
@@ -80,6 +80,7 @@ struct link_try {
 struct link_handshake {
 	bool is_on;
 	bool is_route_kept;          /* the next HELLO takes `route` again: it was answered */
+	bool is_old_asked;           /* a PING in the old session went before the next HELLO */
 	uint32_t order;              /* HELLOs of this round: choose door, draw, address */
 	uint32_t haste;              /* sent at once since the last regular one */
 	uint32_t time_answers;       /* STATUS_TIME in a row */
