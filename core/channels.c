@@ -125,6 +125,11 @@ void channels_give_back(struct channels *c, uint32_t number)
 	add_relaxed(&c->count, UINT32_MAX); /* one less */
 }
 
+uint32_t channels_capacity(const struct channels *c)
+{
+	return c->capacity;
+}
+
 uint32_t channels_count(const struct channels *c)
 {
 	return load_relaxed(&c->count);

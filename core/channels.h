@@ -29,4 +29,5 @@ bool channels_take(struct channels *c, uint32_t *number) MUST_CHECK;
 void channels_join(struct channels *c, struct channel_end a, struct channel_end b);
 void channels_part(struct channels *c, uint32_t number);  /* find() fails from now on */
 void channels_give_back(struct channels *c, uint32_t number);
+uint32_t channels_capacity(const struct channels *c);     /* numbers are 1 to this; any thread */
 uint32_t channels_count(const struct channels *c);        /* numbers in use; any thread */

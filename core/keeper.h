@@ -112,7 +112,8 @@ void keeper_close_door(struct keeper *k, uint64_t door);
 void keeper_upcall(struct keeper *k, const struct upcall *upcall, uint32_t queue_depth,
 		   struct instant now);
 
-/* Do what time demands; returns the mono_ns of the next call. */
+/* Do what time demands, and free what has ended; returns the mono_ns of the next call. Also to be
+ * called after each round of upcalls: they bring new deadlines. */
 uint64_t keeper_tick(struct keeper *k, struct instant now);
 
 /* End sessions, telling their clients: one, or all of them (drain). */

@@ -151,6 +151,11 @@ void table_free(struct table *t, struct session *s)
 	numbers_give_back(&t->free_slots, slot);
 }
 
+uint32_t table_slots(const struct table *t)
+{
+	return t->slots;
+}
+
 uint32_t table_count(const struct table *t)
 {
 	return load_relaxed(&t->count);

@@ -31,6 +31,7 @@ void table_publish(struct table *t, struct session *s);
 void table_remove(struct table *t, struct session *s);
 void table_free(struct table *t, struct session *s);     /* wipes; also for a reserved entry */
 
+uint32_t table_slots(const struct table *t);             /* as created; any thread */
 uint32_t table_count(const struct table *t);             /* published; any thread */
 
 /* Walk over the published entries: start with *cursor = 0; NULL at the end. Keeper. */

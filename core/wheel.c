@@ -80,6 +80,9 @@ struct wheel_timer *wheel_take(struct wheel *w, uint64_t now_ns)
 {
 	if (w->firing == NULL) {
 		uint64_t last = step_of(now_ns);
+		/* After a long sleep all is due: one turn finds it. */
+		if (last > w->now_step + WHEEL_STEPS)
+			w->now_step = last - WHEEL_STEPS;
 		uint64_t ahead = steps_ahead(w);
 		if (ahead == 0 || w->now_step + ahead > last) {
 			w->now_step = last > w->now_step ? last : w->now_step;

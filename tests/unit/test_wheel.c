@@ -68,6 +68,26 @@ static void set_and_stop_while_firing(void **state)
 	wheel_stop(&w, first); /* not set: nothing happens */
 }
 
+/* After hours of sleep each timer fires once, and one set while they do so is not fired again
+ * and again to catch up. */
+static void a_long_sleep_costs_one_turn(void **state)
+{
+	enum { TIMERS = 100 };
+	struct wheel_timer timers[TIMERS] = { 0 };
+	const uint64_t later_ns = START_NS + 10000 * NS_PER_S;
+	unsigned fired = 0;
+	struct wheel w;
+
+	(void)state;
+	wheel_init(&w, START_NS);
+	for (size_t i = 0; i < TIMERS; i++)
+		wheel_set(&w, &timers[i], START_NS + i * 100 * NS_PER_MS);
+	for (struct wheel_timer *t; (t = wheel_take(&w, later_ns)) != NULL; fired++)
+		wheel_set(&w, t, later_ns + NS_PER_S);
+	assert_in_range(fired, TIMERS, 2 * TIMERS);
+	assert_in_range(wheel_deadline(&w), later_ns, later_ns + NS_PER_S + WHEEL_STEP_NS);
+}
+
 /*
  * Goal:   no timer is lost, early or more than a step late, whatever the order of calls.
  * Method: random sets, stops and steps of time, with the due times kept beside.
@@ -111,6 +131,7 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(fires_when_due_and_not_before),
 	cmocka_unit_test(a_far_timer_fires_at_the_end_of_the_turn),
 	cmocka_unit_test(set_and_stop_while_firing),
+	cmocka_unit_test(a_long_sleep_costs_one_turn),
 	cmocka_unit_test(agrees_with_a_list),
 };
 

@@ -1,0 +1,195 @@
+#pragma once
+/*
+ * Inside the keeper: its state, and what its files ask of each other. Everything here belongs to
+ * the keeper's thread; only the struct session at the start of an entry is shared with workers.
+ *
+ *   keeper.c             life cycle, dispatch, timers, what the operator sees
+ *   keeper_handshake.c   HELLO to WELCOME, COOKIE or silence
+ *   keeper_sessions.c    a session's life: established, superseded, moved, ended, freed
+ *   keeper_frames.c      control frames in, packets out, repetition
+ *   keeper_channels.c    channels from OPEN to GONE
+ */
+#include "core/directory.h"
+#include "core/keeper.h"
+#include "core/rate_limit.h"
+#include "core/seen.h"
+#include "core/wheel.h"
+
+enum {
+	KEEPER_TIMERS_PER_TICK = 8192,      /* 1 to 2 ms of work, then frames have a turn */
+	KEEPER_OFFERS_PER_TICK = 1024,
+	KEEPER_QUESTIONS_PER_PACKET = 4,    /* answered; a client asks the others again */
+	KEEPER_KEY_CACHE = 4096,            /* control frames of that many sessions at a time */
+	KEEPER_PENDING_SHARE = 4,           /* at most a quarter of all slots may be unproved */
+};
+
+#define KEEPER_OFFER_NS (10 * NS_PER_S)      /* an offer waits that long for its answer */
+#define KEEPER_PROBE_NS (10 * NS_PER_S)      /* a path challenge can be answered that long */
+#define KEEPER_PENDING_LOOK_NS (1 * NS_PER_S) /* should the news of its first packet get lost */
+
+/* ---- sessions -------------------------------------------------------------------------- */
+
+/*
+ *   (HELLO accepted)        (first authentic packet)            (whatever ends it)
+ *          |--> ENTRY_PENDING ------> ENTRY_ESTABLISHED ------> ENTRY_ENDED --> free
+ *                     |--- SESSION_PENDING_NS ----------------------^   (after quiesce)
+ */
+enum keeper_state { ENTRY_NEW, ENTRY_PENDING, ENTRY_ESTABLISHED, ENTRY_ENDED };
+
+/* A new path that has been challenged. */
+struct keeper_probe {
+	struct path path;
+	uint64_t until_ns;
+	uint8_t token[sizeof(struct wire_path)];
+};
+
+struct keeper_entry {
+	struct session session;             /* shared with workers; first: the table's entries */
+	struct wheel_timer timer;
+	struct reliable_sender *sender;     /* NULL: nothing waits for an acknowledgement */
+	struct keeper_probe *probe;         /* NULL: none */
+	struct keeper_entry *next_ended;
+	struct keeper_entry *next_dirty;
+	uint64_t timestamp_ns;              /* of its HELLO */
+	uint64_t since_ns;
+	uint64_t probe_after_ns;            /* no path challenge before */
+	struct reliable_receiver receiver;
+	uint32_t send_next;                 /* sequence number to go on with, without a sender */
+	uint32_t channels;                  /* list of its ends; 0: none */
+	uint32_t channel_count;
+	uint32_t owing, owing_last;         /* queue of its ends that owe it frames; 0: none */
+	uint8_t state;                      /* enum keeper_state */
+	bool is_dirty;                      /* to be flushed before the call returns */
+	uint8_t device_public[X25519_SIZE];
+	uint8_t identity[ED25519_PUBLIC_SIZE];
+	uint8_t file_id[FILE_ID_SIZE];
+};
+_Static_assert(sizeof(struct keeper_entry) <= 832, "a million sessions in about 1 GiB");
+
+/* ---- channels -------------------------------------------------------------------------- */
+
+/*
+ * Each number is one end; both ends of a channel are in the same state, until one is done.
+ *
+ *        OPEN                 ACCEPT, or the target's own OPEN
+ *   free ----> CHANNEL_OFFERED ----> CHANNEL_OPEN
+ *                     |                   |   CLOSE, REFUSE, a new OPEN, a session's end,
+ *                     |--> CHANNEL_DONE <-|   an offer's time
+ *                               |
+ *                               | all that it owes is queued; then quiesce
+ *                               v
+ *                             free
+ */
+enum keeper_channel_state { CHANNEL_FREE, CHANNEL_OFFERED, CHANNEL_OPEN, CHANNEL_DONE };
+
+/* Frames that an end owes its owner: queued when the owner's reliable sender has room, in the
+ * order of the bits. */
+enum {
+	OWES_OFFER = 1,
+	OWES_OPENED = 2,
+	OWES_FAILED = 4,
+	OWES_GONE = 8,
+};
+
+struct keeper_channel {
+	struct keeper_entry *owner;
+	uint64_t deadline_ns;               /* CHANNEL_OFFERED, opener's end */
+	uint32_t other;                     /* number of the other end */
+	uint32_t request;                   /* of the owner's OPEN, where has_request */
+	uint32_t reason;                    /* CHANNEL_DONE */
+	uint32_t next, previous;            /* ends of the same owner; free list of done ones */
+	uint32_t next_owing;
+	uint32_t next_offer, previous_offer;
+	uint8_t state;                      /* enum keeper_channel_state */
+	uint8_t owes;
+	bool is_opener;
+	bool has_request;                   /* an OPEN of the owner that is not answered yet */
+	bool is_known;                      /* the owner has been told the number */
+	bool is_owing;                      /* in the owner's queue */
+};
+
+/* ---- keeper ---------------------------------------------------------------------------- */
+
+struct keeper_cookies {
+	uint8_t secrets[2][KEY_SIZE];       /* current, previous */
+	uint64_t until_ns;                  /* of the current one */
+};
+
+struct keeper {
+	struct keeper_config config;
+	struct forward *forward;
+	struct directory *directory;
+	struct rate_limit *rate_limit;
+	struct seen *seen;
+	struct wheel wheel;
+	struct keeper_cookies cookies;
+	struct keeper_channel *channels;    /* by number */
+	uint32_t channels_capacity;
+	uint32_t channels_done;             /* list: to be given back after quiesce */
+	uint32_t offers, offers_last;       /* queue of openers' ends, by deadline; 0: none */
+	uint32_t pending_count;
+	uint32_t pending_max;
+	bool is_draining;
+	struct instant now;                 /* of the call under way */
+	struct keeper_entry *ended;         /* to be freed after quiesce */
+	struct keeper_entry *dirty;
+	struct keeper_stats stats;
+	struct verdict_counters counters;
+};
+
+/* A packet under construction for a session. */
+struct keeper_outgoing {
+	uint8_t bytes[DATAGRAM_SIZE_MAX];
+	struct frame_writer writer;
+};
+
+/* keeper.c */
+struct keeper_entry *keeper_entry_at(const struct keeper *k, uint32_t slot);
+void keeper_set_timer(struct keeper *k, struct keeper_entry *e);
+
+/* keeper_handshake.c */
+void keeper_take_hello(struct keeper *k, const struct upcall *upcall, uint32_t queue_depth);
+
+/* keeper_sessions.c */
+void keeper_establish(struct keeper *k, struct keeper_entry *e);
+void keeper_take_path(struct keeper *k, struct keeper_entry *e, const struct upcall *upcall);
+/* The answer to a challenge came in along `path`. */
+void keeper_take_path_response(struct keeper *k, struct keeper_entry *e, const struct path *path,
+			       const struct wire_path *response);
+void keeper_describe(const struct keeper *k, const struct keeper_entry *e,
+		     struct keeper_event *event);
+/* `is_told`: a GOODBYE goes to the client. The entry is freed by keeper_reap(). */
+void keeper_end(struct keeper *k, struct keeper_entry *e, enum wire_reason reason, bool is_told);
+/* Free what has ended, after one quiesce for all of it. No entry may be held by the caller. */
+void keeper_reap(struct keeper *k);
+
+/* keeper_frames.c */
+void keeper_take_control(struct keeper *k, struct keeper_entry *e, const struct upcall *upcall);
+/* Queue a frame that must arrive. False: the queue is full, or no memory. */
+bool keeper_queue(struct keeper *k, struct keeper_entry *e, enum frame_type type,
+		  struct view body) MUST_CHECK;
+bool keeper_can_queue(const struct keeper_entry *e) MUST_CHECK;
+void keeper_mark(struct keeper *k, struct keeper_entry *e);    /* flush it before returning */
+void keeper_flush(struct keeper *k, struct keeper_entry *e);
+void keeper_flush_marked(struct keeper *k);
+/* GOODBYE, with everything else that waits, once. */
+void keeper_say_goodbye(struct keeper *k, struct keeper_entry *e, enum wire_reason reason);
+void keeper_drop_sender(struct keeper_entry *e);
+void keeper_outgoing_init(struct keeper_outgoing *o, size_t datagram_max);
+/* `path` NULL: the session's own. An empty packet is not sent. */
+void keeper_outgoing_send(struct keeper *k, struct keeper_entry *e, struct keeper_outgoing *o,
+			  const struct path *path);
+
+/* keeper_channels.c: what the frames of `e` ask for. */
+void keeper_take_open(struct keeper *k, struct keeper_entry *e, const struct wire_open *open);
+void keeper_take_accept(struct keeper *k, struct keeper_entry *e, uint32_t number);
+void keeper_take_refuse(struct keeper *k, struct keeper_entry *e, uint32_t number,
+			uint32_t reason);
+void keeper_take_close(struct keeper *k, struct keeper_entry *e, uint32_t number);
+/* Queue what is owed, as far as there is room. */
+void keeper_pay_channels(struct keeper *k, struct keeper_entry *e);
+/* The session ends: so do its channels. */
+void keeper_end_channels(struct keeper *k, struct keeper_entry *e);
+void keeper_expire_offers(struct keeper *k);
+uint64_t keeper_offers_deadline(const struct keeper *k);
+void keeper_give_back_channels(struct keeper *k);    /* after quiesce */
