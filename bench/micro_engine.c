@@ -215,7 +215,7 @@ static double drain(struct variant *v)
 	size_t done = v->is_bare ? drain_bare(v) : drain_engine(v);
 	uint64_t end = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	if (done != WAITING)
-		fail("packets were lost", ENOBUFS);
+		fail("packets were lost (is net.core.rmem_max below 4 MiB?)", ENOBUFS);
 	return (double)(end - start) / WAITING;
 }
 
