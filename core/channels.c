@@ -10,9 +10,9 @@
  * same owner and the same version before and after has read one join and no mixture of two.
  */
 struct end {
-	_Atomic uint64_t owner;      /* packed id; 0: not to be found */
-	_Atomic uint64_t session;    /* packed id of the other end */
-	_Atomic uint32_t number;     /* the other end's own number */
+	_Atomic uint64_t owner;   /* packed id; 0: not to be found */
+	_Atomic uint64_t session; /* packed id of the other end */
+	_Atomic uint32_t number;  /* the other end's own number */
 	_Atomic uint32_t version;
 };
 

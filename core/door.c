@@ -2,9 +2,8 @@
 
 #include <assert.h>
 
-size_t door_seal(const uint8_t handshake_key[AEAD_KEY_SIZE], struct mask *hide,
-		 enum wire_kind kind, const struct random_source *random, uint8_t *packet,
-		 size_t plain_size)
+size_t door_seal(const uint8_t handshake_key[AEAD_KEY_SIZE], struct mask *hide, enum wire_kind kind,
+		 const struct random_source *random, uint8_t *packet, size_t plain_size)
 {
 	assert(plain_size <= PLAIN_SIZE_MAX);
 

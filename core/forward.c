@@ -189,8 +189,8 @@ bool forward_seal_handshake(struct forward *f, enum wire_kind kind, struct packe
 	struct forward_door *d = forward_find_door(f, packet->path.door);
 	if (d == NULL)
 		return false;
-	packet->size = (uint32_t)door_seal(d->answer_key, d->hide, kind, random, packet->data,
-					   plain_size);
+	packet->size =
+		(uint32_t)door_seal(d->answer_key, d->hide, kind, random, packet->data, plain_size);
 	return true;
 }
 

@@ -23,31 +23,32 @@ struct forward_config {
 	struct channels *channels;
 	const struct packet_cipher *cipher;
 	size_t key_cache_entries;
-	size_t batch_max;          /* datagrams per call */
+	size_t batch_max; /* datagrams per call */
 };
 
 /* What the keeper must hear of; views point into the frames of the batch. At most two for one
  * packet; UPCALL_PATH at most once for a session in a batch. */
 enum upcall_kind {
-	UPCALL_HELLO,              /* body: plaintext of a HELLO (struct wire_hello ...) */
-	UPCALL_CONTROL,            /* body: plaintext of control frames */
-	UPCALL_PATH,               /* session's newest packet came from another remote address */
-	UPCALL_ESTABLISHED,        /* first authentic packet of a session */
-	UPCALL_FORGERIES,          /* EPOCH_FORGERIES_MAX reached */
+	UPCALL_HELLO,       /* body: plaintext of a HELLO (struct wire_hello ...) */
+	UPCALL_CONTROL,     /* body: plaintext of control frames */
+	UPCALL_PATH,        /* session's newest packet came from another remote address */
+	UPCALL_ESTABLISHED, /* first authentic packet of a session */
+	UPCALL_FORGERIES,   /* EPOCH_FORGERIES_MAX reached */
 };
 
 struct upcall {
 	enum upcall_kind kind;
 	struct session_id session; /* all but UPCALL_HELLO */
 	struct path path;
-	uint32_t datagram_size;    /* an answer to an unproved address must not be larger */
-	uint8_t hello_tag[AEAD_TAG_SIZE];   /* UPCALL_HELLO: for a cookie */
+	uint32_t datagram_size;           /* an answer to an unproved address must not be larger */
+	uint8_t hello_tag[AEAD_TAG_SIZE]; /* UPCALL_HELLO: for a cookie */
 	struct view body;
 };
 
 struct forward_result {
-	struct packet *send;       /* ready for the engine; frames of the batch, grouped by
-				      destination, in their order within each group */
+	/* Ready for the engine: frames of the batch, grouped by destination, in their order
+	 * within each group. */
+	struct packet *send;
 	size_t send_count;
 	struct upcall *upcalls;
 	size_t upcall_count;

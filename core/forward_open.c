@@ -62,10 +62,11 @@ static struct session *find_session(const struct forward *f, const struct wire_d
 {
 	if (!is_data(header))
 		return NULL;
-	return table_find(f->config.table, (struct session_id){
+	struct session_id id = {
 		.slot = load_le24(header->slot),
 		.generation = load_le32(header->generation),
-	});
+	};
+	return table_find(f->config.table, id);
 }
 
 /* What the header shows under a door. */

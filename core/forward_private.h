@@ -19,12 +19,12 @@
 enum { FORWARD_AHEAD = 4 };
 
 struct forward_door {
-	_Alignas(PACKET_KEY_ALIGN) uint8_t hello_key[PACKET_KEY_SIZE]; /* expanded: HELLO comes in */
-	uint8_t answer_key[AEAD_KEY_SIZE];                             /* WELCOME, COOKIE go out */
+	_Alignas(PACKET_KEY_ALIGN) uint8_t hello_key[PACKET_KEY_SIZE]; /* expanded, for HELLO */
+	uint8_t answer_key[AEAD_KEY_SIZE];                             /* for WELCOME and COOKIE */
 	struct mask *show;
 	struct mask *hide;
 	uint64_t door;
-	uint32_t item_count;    /* of the batch under way */
+	uint32_t item_count; /* of the batch under way */
 	uint16_t port;
 	bool is_open;
 };
@@ -32,14 +32,14 @@ struct forward_door {
 /* A packet of the batch. */
 struct forward_item {
 	struct packet *packet;
-	struct forward_door *door;       /* that it came in by */
-	struct session *session;         /* that it came from; NULL: a handshake */
-	struct session *target;          /* that it goes to */
+	struct forward_door *door; /* that it came in by */
+	struct session *session;   /* that it came from; NULL: a handshake */
+	struct session *target;    /* that it goes to */
 	struct session_id target_id;
-	struct wire_data_header header;  /* shown */
-	uint32_t epoch;                  /* of the key that opens it */
-	uint32_t next;                   /* of its group; the batch's count: none */
-	enum verdict outcome;            /* its verdict if it is sent */
+	struct wire_data_header header; /* shown */
+	uint32_t epoch;                 /* of the key that opens it */
+	uint32_t next;                  /* of its group; the batch's count: none */
+	enum verdict outcome;           /* its verdict if it is sent */
 	enum verdict verdict;
 };
 
@@ -48,9 +48,9 @@ struct forward_group {
 	struct session *target;
 	struct forward_door *door;
 	struct path path;
-	uint64_t counter;                /* of the first packet */
+	uint64_t counter; /* of the first packet */
 	uint32_t epoch;
-	uint32_t first, last;            /* items, linked by `next` */
+	uint32_t first, last; /* items, linked by `next` */
 	uint32_t count;
 };
 
@@ -65,8 +65,8 @@ struct forward {
 	uint32_t item_count;
 	struct forward_group *groups;
 	uint32_t group_count;
-	uint32_t *group_cells;           /* hash of the targets: index of a group plus 1; 0: none */
-	uint32_t group_cell_count;       /* a power of two, at least twice batch_max */
+	uint32_t *group_cells;     /* hash of the targets: index of a group plus 1; 0: none */
+	uint32_t group_cell_count; /* a power of two, at least twice batch_max */
 	uint8_t (*headers)[WIRE_HEADER_SIZE];
 	struct packet *send;
 	uint32_t send_count;

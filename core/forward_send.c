@@ -28,7 +28,10 @@ static void add_to_group(struct forward *f, uint32_t index)
 	item->next = f->item_count;
 	if (*cell == 0) {
 		f->groups[f->group_count] = (struct forward_group){
-			.target = item->target, .first = index, .last = index, .count = 1,
+			.target = item->target,
+			.first = index,
+			.last = index,
+			.count = 1,
 		};
 		*cell = ++f->group_count;
 		return;
@@ -79,7 +82,7 @@ static enum verdict prepare(struct forward *f, struct forward_group *group)
 	group->door = forward_find_door(f, group->path.door);
 	if (group->door == NULL)
 		return PKT_DROP_NO_DOOR;
-	group->epoch = load_acquire(&s->epoch);  /* pairs with session_next_epoch() */
+	group->epoch = load_acquire(&s->epoch); /* pairs with session_next_epoch() */
 	if (!session_reserve(s, group->count, &group->counter))
 		return PKT_DROP_KEY_LIMIT;
 	return UNDECIDED;

@@ -18,16 +18,16 @@ enum {
 
 struct set {
 	uint64_t id[KEY_CACHE_WAYS];
-	uint32_t mark[KEY_CACHE_WAYS];  /* 0: empty */
-	uint32_t used[KEY_CACHE_WAYS];  /* clock of the latest use */
+	uint32_t mark[KEY_CACHE_WAYS]; /* 0: empty */
+	uint32_t used[KEY_CACHE_WAYS]; /* clock of the latest use */
 };
 _Static_assert(sizeof(struct set) == 64, "one cache line");
 
 struct key_cache {
 	const struct packet_cipher *cipher;
 	struct set *sets;
-	uint8_t *keys;                  /* KEY_CACHE_WAYS for each set, PACKET_KEY_STRIDE apart */
-	size_t set_count;               /* a power of two */
+	uint8_t *keys;    /* KEY_CACHE_WAYS for each set, PACKET_KEY_STRIDE apart */
+	size_t set_count; /* a power of two */
 	uint32_t clock;
 };
 
@@ -87,8 +87,7 @@ static void *key_of(const struct key_cache *c, const struct set *set, size_t way
 	return c->keys + index * PACKET_KEY_STRIDE;
 }
 
-static const uint8_t *raw_key(const struct session *s, unsigned epoch,
-			      enum key_direction direction)
+static const uint8_t *raw_key(const struct session *s, unsigned epoch, enum key_direction direction)
 {
 	const struct session_epoch *e = &s->epochs[epoch % EPOCHS_LIVE];
 	return direction == KEY_SEND ? e->send.key : e->receive.key;

@@ -17,7 +17,7 @@ enum { KEY_CACHE_WAYS = 4 };
 
 /* `entries` is rounded up to the geometry. NULL: out of memory. */
 struct key_cache *key_cache_create(const struct packet_cipher *cipher, size_t entries) MUST_CHECK;
-void key_cache_destroy(struct key_cache *c);    /* wipes */
+void key_cache_destroy(struct key_cache *c); /* wipes */
 
 const struct packet_cipher *key_cache_cipher(const struct key_cache *c);
 

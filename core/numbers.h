@@ -9,15 +9,15 @@
 #include "crypto/bytes.h"
 
 struct numbers {
-	uint32_t *returned;   /* ring of `capacity` */
+	uint32_t *returned; /* ring of `capacity` */
 	uint32_t capacity;
-	uint32_t fresh;       /* the lowest that was never given out */
-	uint32_t oldest;      /* index of the first in `returned` */
-	uint32_t count;       /* in `returned` */
+	uint32_t fresh;  /* the lowest that was never given out */
+	uint32_t oldest; /* index of the first in `returned` */
+	uint32_t count;  /* in `returned` */
 };
 
-bool numbers_init(struct numbers *n, uint32_t capacity) MUST_CHECK;   /* false: memory */
+bool numbers_init(struct numbers *n, uint32_t capacity) MUST_CHECK; /* false: memory */
 void numbers_fini(struct numbers *n);
 
-bool numbers_take(struct numbers *n, uint32_t *number) MUST_CHECK;    /* false: none left */
+bool numbers_take(struct numbers *n, uint32_t *number) MUST_CHECK; /* false: none left */
 void numbers_give_back(struct numbers *n, uint32_t number);

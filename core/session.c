@@ -70,7 +70,7 @@ void session_erase_retired(struct session *s)
 
 bool session_find_epoch(const struct session *s, unsigned wire_epoch, uint32_t *epoch)
 {
-	uint32_t current = load_acquire(&s->epoch);  /* pairs with session_next_epoch() */
+	uint32_t current = load_acquire(&s->epoch); /* pairs with session_next_epoch() */
 	uint32_t previous = current - 1;
 
 	if (wire_epoch == (current & WIRE_EPOCH_MASK)) {
@@ -118,7 +118,7 @@ void session_set_path(struct session *s, const struct path *path)
 		sequence = load_relaxed(&s->path_sequence);
 	for (size_t i = 0; i < PATH_WORDS; i++)
 		store_release(&s->path_words[i], words[i]);
-	store_release(&s->path_sequence, sequence + 2);  /* pairs with session_path() */
+	store_release(&s->path_sequence, sequence + 2); /* pairs with session_path() */
 }
 
 /* ---- packets --------------------------------------------------------------------------- */
@@ -168,7 +168,7 @@ bool session_seal(struct session *s, struct key_cache *cache, struct mask *hide,
 {
 	assert(plain_size <= PLAIN_SIZE_MAX);
 
-	uint32_t epoch = load_acquire(&s->epoch);  /* pairs with session_next_epoch() */
+	uint32_t epoch = load_acquire(&s->epoch); /* pairs with session_next_epoch() */
 	uint64_t counter;
 	if (load_relaxed(&s->is_revoked) || !session_reserve(s, 1, &counter))
 		return false;

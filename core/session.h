@@ -45,7 +45,7 @@ struct session_epoch {
 struct session {
 	/* Immutable after publication. */
 	struct session_id id;
-	uint32_t datagram_max;             /* largest datagram that the other end takes */
+	uint32_t datagram_max; /* largest datagram that the other end takes */
 
 	/* Atomic. */
 	_Atomic uint32_t epoch;            /* number of the current keys; sends use these */
@@ -57,11 +57,11 @@ struct session {
 	_Atomic uint64_t epoch_start;      /* send_counter when the current epoch began */
 	_Atomic uint64_t last_receive_ns;
 	_Atomic uint64_t rx_bytes, tx_bytes;
-	_Atomic uint64_t forgeries;        /* failed opens, for EPOCH_FORGERIES_MAX */
+	_Atomic uint64_t forgeries; /* failed opens, for EPOCH_FORGERIES_MAX */
 
 	/* Guarded by path_sequence: odd while it is being replaced. */
 	_Atomic uint32_t path_sequence;
-	_Atomic uint64_t path_words[6];    /* struct path, in words so that reads cannot tear */
+	_Atomic uint64_t path_words[6]; /* struct path, in words so that reads cannot tear */
 
 	struct replay replay;
 	struct session_epoch epochs[EPOCHS_LIVE];
@@ -70,7 +70,7 @@ _Static_assert(sizeof(struct session) <= 576, "nine cache lines: a million sessi
 
 /* Start with epoch 0 from a finished handshake; everything else zero, not yet established. */
 void session_init(struct session *s, struct session_id id, const struct noise_result *keys);
-void session_fini(struct session *s);     /* wipes */
+void session_fini(struct session *s); /* wipes */
 
 /* Publish the keys of the next epoch (keeper only); those before the current ones must have been
  * retired. The old ones open packets until
@@ -99,8 +99,8 @@ bool session_find_epoch(const struct session *s, unsigned wire_epoch, uint32_t *
 
 /* What an authentic packet was to its session. */
 struct session_news {
-	bool is_first;       /* the session is established by it */
-	bool is_newest;      /* its counter is the highest so far */
+	bool is_first;  /* the session is established by it */
+	bool is_newest; /* its counter is the highest so far */
 };
 
 /* An authentic packet of `size` bytes: passes the replay window and leaves its traces, or is a

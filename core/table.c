@@ -7,7 +7,7 @@
 
 enum {
 	CACHE_LINE = 64,
-	PREFETCH_LINES = 3,     /* id, counters, path */
+	PREFETCH_LINES = 3, /* id, counters, path */
 };
 
 /*
@@ -21,17 +21,17 @@ enum {
  */
 struct table {
 	/* Immutable after create. */
-	uint8_t *entries;               /* aligned to cache lines, in `memory` */
+	uint8_t *entries; /* aligned to cache lines, in `memory` */
 	void *memory;
 	size_t entry_size;
 	uint32_t slots;
 
 	/* Atomic. */
-	_Atomic uint32_t *published;    /* by slot: the generation to be found there; 0: none */
+	_Atomic uint32_t *published; /* by slot: the generation to be found there; 0: none */
 	_Atomic uint32_t count;
 
 	/* Owner: the keeper. */
-	uint32_t *generations;          /* by slot: the latest one; 0: never used */
+	uint32_t *generations; /* by slot: the latest one; 0: never used */
 	struct numbers free_slots;
 };
 

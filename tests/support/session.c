@@ -30,11 +30,21 @@ struct mask *test_mask(enum mask_way way, uint32_t seed)
 struct path test_path(uint32_t seed, uint64_t door)
 {
 	struct path path = {
-		.remote = address_v4(10, (uint8_t)(seed >> 16), (uint8_t)(seed >> 8),
-				     (uint8_t)seed, (uint16_t)(1024 + seed % 50000)),
+		.remote = address_v4(10, (uint8_t)(seed >> 16), (uint8_t)(seed >> 8), (uint8_t)seed,
+				     (uint16_t)(1024 + seed % 50000)),
 		.door = door,
 	};
 	struct address local = address_v4(192, 0, 2, 1, 0);
 	memcpy(path.local_ip, local.ip, sizeof(path.local_ip));
 	return path;
+}
+
+const struct packet_cipher *test_cipher(void **state)
+{
+	const struct packet_cipher *cipher = packet_cipher_by_name(*state);
+	if (cipher == NULL) {
+		print_message("skipped: no %s on this machine\n", (const char *)*state);
+		skip();
+	}
+	return cipher;
 }

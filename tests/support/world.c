@@ -51,8 +51,8 @@ struct world *world_create(const struct packet_cipher *cipher, uint32_t clients)
 	w->cipher = cipher;
 	w->random = random_seeded_init(&w->seeded, test_seed());
 	w->now = (struct instant){ .mono_ns = 1000 * NS_PER_S, .wall_ns = 77 * NS_PER_S };
-	w->table = table_create(&(struct table_config){
-		.slots = WORLD_CLIENTS_MAX, .entry_size = sizeof(struct session) });
+	w->table = table_create(&(struct table_config){ .slots = WORLD_CLIENTS_MAX,
+							.entry_size = sizeof(struct session) });
 	w->channels = channels_create(CHANNELS);
 	w->client_keys = key_cache_create(cipher, KEY_ENTRIES);
 	w->forward = forward_create(&(struct forward_config){
@@ -71,6 +71,11 @@ struct world *world_create(const struct packet_cipher *cipher, uint32_t clients)
 			world_join(w, i - 1, i);
 	}
 	return w;
+}
+
+struct world *world_start(void **state, uint32_t clients)
+{
+	return world_create(test_cipher(state), clients);
 }
 
 void world_destroy(struct world *w)
@@ -93,7 +98,9 @@ struct packet *world_put_bytes(struct world *w, size_t index, struct view bytes,
 
 	assert_true(bytes.size <= sizeof(w->frames[index]));
 	*p = (struct packet){
-		.data = w->frames[index], .size = (uint32_t)bytes.size, .path = *path,
+		.data = w->frames[index],
+		.size = (uint32_t)bytes.size,
+		.path = *path,
 	};
 	if (bytes.size > 0)
 		memmove(p->data, bytes.data, bytes.size);
@@ -178,4 +185,19 @@ struct view world_receive(struct world *w, uint32_t client, const struct packet 
 				      view_of(packet->data, packet->size), &plain, w->now.mono_ns),
 			 PKT_IDLE);
 	return plain;
+}
+
+void world_assert_blob(const struct world *w, uint32_t client, struct view plain)
+{
+	const struct view blob = WORLD_BLOB;
+	struct wire_data_frame head;
+
+	assert_true(plain.size >= sizeof(head) + blob.size);
+	memcpy(&head, plain.data, sizeof(head));
+	assert_int_equal(head.type, FRAME_DATA);
+	assert_int_equal(load_le24(head.channel), w->clients[client].channel);
+	assert_int_equal(load_le16(head.size), blob.size);
+	assert_memory_equal(plain.data + sizeof(head), blob.data, blob.size);
+	for (size_t i = sizeof(head) + blob.size; i < plain.size; i++)
+		assert_int_equal(plain.data[i], 0);
 }

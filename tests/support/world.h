@@ -10,21 +10,21 @@
 enum {
 	WORLD_CLIENTS_MAX = 1000,
 	WORLD_BATCH_MAX = 256,
-	WORLD_DOOR = 500000,       /* the first door; others count up from it */
-	WORLD_PORT = 50000,        /* of the first door, likewise */
+	WORLD_DOOR = 500000, /* the first door; others count up from it */
+	WORLD_PORT = 50000,  /* of the first door, likewise */
 };
 
 struct world_client {
-	struct session end;            /* the client's */
-	struct session *session;       /* the relay's, in the table */
-	uint32_t channel;              /* to its partner */
-	struct path path;              /* that its datagrams come along */
+	struct session end;      /* the client's */
+	struct session *session; /* the relay's, in the table */
+	uint32_t channel;        /* to its partner */
+	struct path path;        /* that its datagrams come along */
 };
 
 struct world_door {
 	struct door_keys keys;
-	struct mask *hide;             /* client to relay */
-	struct mask *show;             /* relay to client */
+	struct mask *hide; /* client to relay */
+	struct mask *show; /* relay to client */
 };
 
 struct world {
@@ -42,6 +42,13 @@ struct world {
 	struct packet packets[WORLD_BATCH_MAX];
 	uint8_t frames[WORLD_BATCH_MAX][2 * DATAGRAM_SIZE_MAX];
 };
+
+/* What clients say to each other in most tests, and the size it is padded to. */
+#define WORLD_BLOB VIEW_STRING("a blob that nobody but the other end can read")
+enum { WORLD_PADDED = 2 * PAD_BUCKET };
+
+/* For tests of WITH_BOTH_CIPHERS(): skips where this machine has no such cipher. */
+struct world *world_start(void **state, uint32_t clients);
 
 /* Door 0 is open, all sessions are established. */
 struct world *world_create(const struct packet_cipher *cipher, uint32_t clients);
@@ -75,3 +82,6 @@ void world_expect(struct world *w, enum verdict v);
 
 /* The client opens a datagram that the relay sent to it, which must be authentic. */
 struct view world_receive(struct world *w, uint32_t client, const struct packet *packet);
+
+/* The plaintext is a DATA frame for `client` that holds WORLD_BLOB, and zeros. */
+void world_assert_blob(const struct world *w, uint32_t client, struct view plain);

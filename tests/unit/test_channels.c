@@ -112,8 +112,7 @@ static void *look_up(void *state)
 	for (uint32_t i = 0; !load_acquire(r->is_over); i++) {
 		if (!channels_find(r->c, 1 + i % NUMBERS, ALICE, &other))
 			continue;
-		struct session_id expected =
-			partner_of(other.session.generation - 1, other.number);
+		struct session_id expected = partner_of(other.session.generation - 1, other.number);
 		bump_owned(&r->found, 1);
 		r->mixed += session_id_pack(other.session) != session_id_pack(expected);
 	}

@@ -28,7 +28,9 @@ static void fake_erase(void *slot)
 }
 
 static const struct packet_cipher fake = {
-	.name = "fake", .expand = fake_expand, .erase = fake_erase,
+	.name = "fake",
+	.expand = fake_expand,
+	.erase = fake_erase,
 };
 
 static struct session *sessions_create(void)
@@ -105,13 +107,13 @@ static void least_recently_used_gives_way(void **state)
 		check(c, &epochs[e], e, KEY_SEND);
 	assert_int_equal(expanded, KEY_CACHE_WAYS);
 	check(c, &epochs[0], 0, KEY_SEND);
-	assert_int_equal(expanded, KEY_CACHE_WAYS);       /* was still there */
+	assert_int_equal(expanded, KEY_CACHE_WAYS); /* was still there */
 	check(c, &epochs[KEY_CACHE_WAYS], KEY_CACHE_WAYS, KEY_SEND);
 	assert_int_equal(expanded, KEY_CACHE_WAYS + 1);
 	check(c, &epochs[0], 0, KEY_SEND);
 	check(c, &epochs[2], 2, KEY_SEND);
 	check(c, &epochs[3], 3, KEY_SEND);
-	assert_int_equal(expanded, KEY_CACHE_WAYS + 1);   /* 1 went, the others stayed */
+	assert_int_equal(expanded, KEY_CACHE_WAYS + 1); /* 1 went, the others stayed */
 	check(c, &epochs[1], 1, KEY_SEND);
 	assert_int_equal(expanded, KEY_CACHE_WAYS + 2);
 	key_cache_destroy(c);
@@ -180,10 +182,8 @@ static void out_of_memory_is_told(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(always_the_right_key),
-	cmocka_unit_test(least_recently_used_gives_way),
-	cmocka_unit_test(same_id_other_key),
-	cmocka_unit_test(erase_one_and_all),
+	cmocka_unit_test(always_the_right_key),  cmocka_unit_test(least_recently_used_gives_way),
+	cmocka_unit_test(same_id_other_key),     cmocka_unit_test(erase_one_and_all),
 	cmocka_unit_test(out_of_memory_is_told),
 };
 

@@ -7,7 +7,7 @@
 #include "tests/support/test.h"
 
 enum {
-	SPACE = 1 << 14,      /* counters of the models: 16 windows */
+	SPACE = 1 << 14, /* counters of the models: 16 windows */
 	THREADS = 4,
 };
 
@@ -64,8 +64,14 @@ static void exhaustive_on_edges(void **state)
 {
 	enum { EDGES = 8, LENGTH = 6 };
 	static const uint64_t edges[EDGES] = {
-		0, 31, 32, REPLAY_WINDOW - 1, REPLAY_WINDOW, REPLAY_WINDOW + 31,
-		REPLAY_WINDOW + 32, 2 * REPLAY_WINDOW + 64,
+		0,
+		31,
+		32,
+		REPLAY_WINDOW - 1,
+		REPLAY_WINDOW,
+		REPLAY_WINDOW + 31,
+		REPLAY_WINDOW + 32,
+		2 * REPLAY_WINDOW + 64,
 	};
 	static struct model m;
 	struct replay r;
@@ -130,11 +136,26 @@ static void random_against_model(void **state)
 			front = 0;
 		}
 		switch (draw % 16) {
-		case 0: front += back % 200; back = 0; break;
-		case 1: back %= SPACE; break;
-		case 2: back %= 2 * REPLAY_WINDOW; break;
-		case 3: case 4: case 5: case 6: back %= 64; break;
-		default: front++; back = 0; break;
+		case 0:
+			front += back % 200;
+			back = 0;
+			break;
+		case 1:
+			back %= SPACE;
+			break;
+		case 2:
+			back %= 2 * REPLAY_WINDOW;
+			break;
+		case 3:
+		case 4:
+		case 5:
+		case 6:
+			back %= 64;
+			break;
+		default:
+			front++;
+			back = 0;
+			break;
 		}
 		uint64_t counter = back <= front ? front - back : front;
 		accepted += !m.seen[counter];
@@ -146,8 +167,8 @@ static void random_against_model(void **state)
 /* Several threads throw the same counters at one window; each takes note of what it was given. */
 struct contender {
 	struct replay *window;
-	_Atomic uint32_t *accepted;   /* by counter */
-	_Atomic uint32_t *front;      /* no thread runs ahead of the slowest by half a window */
+	_Atomic uint32_t *accepted; /* by counter */
+	_Atomic uint32_t *front;    /* no thread runs ahead of the slowest by half a window */
 	uint32_t index;
 };
 
@@ -199,7 +220,10 @@ static void threads_accept_once(void **state)
 	replay_init(&window);
 	for (uint32_t i = 0; i < THREADS; i++) {
 		contenders[i] = (struct contender){
-			.window = &window, .accepted = accepted, .front = front, .index = i,
+			.window = &window,
+			.accepted = accepted,
+			.front = front,
+			.index = i,
 		};
 		assert_int_equal(pthread_create(&threads[i], NULL, contend, &contenders[i]), 0);
 	}

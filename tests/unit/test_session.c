@@ -27,11 +27,7 @@ static const struct session_id ID = { .slot = 0x123456, .generation = 0x89abcdef
 
 static void start(struct fixture *f, void **state)
 {
-	const struct packet_cipher *cipher = packet_cipher_by_name(*state);
-	if (cipher == NULL) {
-		print_message("skipped: no %s on this machine\n", (const char *)*state);
-		skip();
-	}
+	const struct packet_cipher *cipher = test_cipher(state);
 	struct noise_result relay_keys = test_keys(1, true), client_keys = test_keys(1, false);
 	session_init(&f->relay, ID, &relay_keys);
 	session_init(&f->client, ID, &client_keys);
@@ -150,8 +146,9 @@ static void bit_flips_change_nothing(void **state)
 		memcpy(copy, f.packet, size);
 		copy[at] ^= (uint8_t)(1 << at % 8);
 		/* With the right header, and with what the changed one shows. */
-		assert_int_equal(session_open(&f.relay, f.cache, &header, view_of(copy, size),
-					      &plain, NOW), PKT_DROP_BAD_TAG);
+		assert_int_equal(
+			session_open(&f.relay, f.cache, &header, view_of(copy, size), &plain, NOW),
+			PKT_DROP_BAD_TAG);
 		memcpy(copy, f.packet, size);
 		copy[at] ^= (uint8_t)(1 << at % 8);
 		assert_int_not_equal(open_copy(&f, &f.relay, copy, size, &plain), PKT_IDLE);
@@ -404,8 +401,9 @@ static void path_is_never_torn(void **state)
 	assert_true(path_equal(&path, &none));
 	for (uint32_t i = 0; i < PATHS; i++) {
 		users[i] = (struct path_user){ .s = &s, .is_over = &is_over, .index = i };
-		assert_int_equal(pthread_create(&threads[i], NULL,
-						i < 2 ? write_paths : read_paths, &users[i]), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, i < 2 ? write_paths : read_paths,
+						&users[i]),
+				 0);
 	}
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
@@ -488,19 +486,15 @@ static void rekey_under_traffic(void **state)
 	stop(&f);
 }
 
-#define WITH_BOTH(test) \
-	{ #test " openssl", test, NULL, NULL, (void *)(uintptr_t)"openssl" }, \
-	{ #test " ipsec-mb", test, NULL, NULL, (void *)(uintptr_t)"ipsec-mb" }
-
 static const struct CMUnitTest tests[] = {
-	WITH_BOTH(both_ways),
-	WITH_BOTH(same_plaintext_other_wire),
-	WITH_BOTH(bit_flips_change_nothing),
-	WITH_BOTH(verdicts_before_the_cipher),
-	WITH_BOTH(reordering_within_the_window),
-	WITH_BOTH(epochs_overlap_and_retire),
-	WITH_BOTH(hard_limit_of_keys),
-	WITH_BOTH(rekey_under_traffic),
+	WITH_BOTH_CIPHERS(both_ways),
+	WITH_BOTH_CIPHERS(same_plaintext_other_wire),
+	WITH_BOTH_CIPHERS(bit_flips_change_nothing),
+	WITH_BOTH_CIPHERS(verdicts_before_the_cipher),
+	WITH_BOTH_CIPHERS(reordering_within_the_window),
+	WITH_BOTH_CIPHERS(epochs_overlap_and_retire),
+	WITH_BOTH_CIPHERS(hard_limit_of_keys),
+	WITH_BOTH_CIPHERS(rekey_under_traffic),
 	cmocka_unit_test(threads_share_counters),
 	cmocka_unit_test(path_is_never_torn),
 	cmocka_unit_test(path_is_kept),
