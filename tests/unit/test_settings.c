@@ -183,85 +183,82 @@ static void reads_every_key(void **state)
 	assert_memory_equal(&S, &again, sizeof S);
 }
 
+/* A file's text, and the one line that is said about it. */
+static const struct {
+	const char *text, *error;
+} WRONG[] = {
+	{ "\n[network]\nwrokers = 3\n",
+	  "test.conf:3: [network] wrokers: no such key; did you mean [network] workers?" },
+	{ "[network]\nnonsense = 3\n", "test.conf:2: [network] nonsense: no such key" },
+	{ "[network]\ngrace = 3\n",
+	  "test.conf:2: [network] grace: no such key; did you mean [rotation] grace?" },
+	{ "\n\n[netwrok]\n", "test.conf:3: [netwrok]: no such section; did you mean [network]?" },
+	{ "[something]\n", "test.conf:1: [something]: no such section" },
+	{ "workers = 3\n", "test.conf:1: workers: stands before the first [section]" },
+	{ "[network]\nworkers = 1\n\nworkers = 2\n",
+	  "test.conf:4: [network] workers: set before, in line 2" },
+	{ "[network]\nworkers\n",
+	  "test.conf:2: neither \"key = value\" nor \"[section]\" nor a comment" },
+	{ "[network\n", "test.conf:1: neither \"key = value\" nor \"[section]\" nor a comment" },
+	{ "[network]\nworkers = many\n",
+	  "test.conf:2: [network] workers: \"many\" is not a number (allowed: 0 to 64)" },
+	{ "[network]\nworkers =\n",
+	  "test.conf:2: [network] workers: \"\" is not a number (allowed: 0 to 64)" },
+	{ "[network]\nworkers = 65\n",
+	  "test.conf:2: [network] workers: \"65\" is too large (allowed: 0 to 64)" },
+	{ "[network]\nworkers = -1\n",
+	  "test.conf:2: [network] workers: \"-1\" is not a number (allowed: 0 to 64)" },
+	{ "[network]\nworkers = 4k\n", "test.conf:2: [network] workers: \"4k\" is not a "
+				       "plain number (allowed: 0 to 64)" },
+	{ "[network]\nworkers = 99999999999999999999\n",
+	  "test.conf:2: [network] workers: \"99999999999999999999\" is too large"
+	  " (allowed: 0 to 64)" },
+	{ "[network]\nreceive_buffer = 1KiB\n",
+	  "test.conf:2: [network] receive_buffer: \"1KiB\" is too small"
+	  " (allowed: 64KiB to 1GiB)" },
+	{ "[network]\nreceive_buffer = 1MB\n",
+	  "test.conf:2: [network] receive_buffer: \"1MB\" has an unknown unit"
+	  " (known: B, KiB, MiB, GiB)" },
+	{ "[network]\nreceive_buffer = 4194304KiB\n",
+	  "test.conf:2: [network] receive_buffer: \"4194304KiB\" is too large"
+	  " (allowed: 64KiB to 1GiB)" },
+	{ "[rotation]\ninterval = 1week\n",
+	  "test.conf:2: [rotation] interval: \"1week\" has an unknown unit"
+	  " (known: s, m, h, d)" },
+	{ "[rotation]\ninterval = 9s\n",
+	  "test.conf:2: [rotation] interval: \"9s\" is too small (allowed: 10s to 7d)" },
+	{ "[rotation]\ninterval = 1.5h\n",
+	  "test.conf:2: [rotation] interval: \"1.5h\" has an unknown unit"
+	  " (known: s, m, h, d)" },
+	{ "[network]\nengine = kqueue\n", "test.conf:2: [network] engine: \"kqueue\" is not known"
+					  " (allowed: auto, uring, epoll)" },
+	{ "[network]\ngro = true\n",
+	  "test.conf:2: [network] gro: \"true\" is not known (allowed: yes, no)" },
+	{ "[network]\nlisten = ::1\n",
+	  "test.conf:2: [network] listen: \"::1\" is not an IPv4 address"
+	  " (allowed: one such as 192.0.2.1, or none)" },
+	{ "[network]\nlisten =\n", "test.conf:2: [network] listen: \"\" is not an IPv4 address"
+				   " (allowed: one such as 192.0.2.1, or none)" },
+	{ "[server]\npublic_ip6 = [2001:db8::1]\n",
+	  "test.conf:2: [server] public_ip6: \"[2001:db8::1]\" is not an IPv6 address"
+	  " (allowed: one such as 2001:db8::1, or nothing)" },
+	{ "[server]\npublic_ip = 192.0.2.1:80\n",
+	  "test.conf:2: [server] public_ip: \"192.0.2.1:80\" is not an IPv4 address"
+	  " (allowed: one such as 192.0.2.1, or nothing)" },
+	{ "[server]\nname = a\x1b[2Jb\n",
+	  "test.conf:2: [server] name: holds a control or invisible character (U+001B)" },
+	{ "[server]\nname = \xff\n", "test.conf:2: [server] name: is not UTF-8" },
+	{ "[server]\nname = "
+	  "12345678901234567890123456789012345678901234567890123456789012345\n",
+	  "test.conf:2: [server] name: is too long (allowed: 64 bytes)" },
+};
+
 static void says_what_is_wrong(void **state)
 {
-	static const struct {
-		const char *text, *error;
-	} rows[] = {
-		{ "\n[network]\nwrokers = 3\n",
-		  "test.conf:3: [network] wrokers: no such key; did you mean [network] workers?" },
-		{ "[network]\nnonsense = 3\n", "test.conf:2: [network] nonsense: no such key" },
-		{ "[network]\ngrace = 3\n",
-		  "test.conf:2: [network] grace: no such key; did you mean [rotation] grace?" },
-		{ "\n\n[netwrok]\n",
-		  "test.conf:3: [netwrok]: no such section; did you mean [network]?" },
-		{ "[something]\n", "test.conf:1: [something]: no such section" },
-		{ "workers = 3\n", "test.conf:1: workers: stands before the first [section]" },
-		{ "[network]\nworkers = 1\n\nworkers = 2\n",
-		  "test.conf:4: [network] workers: set before, in line 2" },
-		{ "[network]\nworkers\n",
-		  "test.conf:2: neither \"key = value\" nor \"[section]\" nor a comment" },
-		{ "[network\n",
-		  "test.conf:1: neither \"key = value\" nor \"[section]\" nor a comment" },
-		{ "[network]\nworkers = many\n",
-		  "test.conf:2: [network] workers: \"many\" is not a number (allowed: 0 to 64)" },
-		{ "[network]\nworkers =\n",
-		  "test.conf:2: [network] workers: \"\" is not a number (allowed: 0 to 64)" },
-		{ "[network]\nworkers = 65\n",
-		  "test.conf:2: [network] workers: \"65\" is too large (allowed: 0 to 64)" },
-		{ "[network]\nworkers = -1\n",
-		  "test.conf:2: [network] workers: \"-1\" is not a number (allowed: 0 to 64)" },
-		{ "[network]\nworkers = 4k\n", "test.conf:2: [network] workers: \"4k\" is not a "
-					       "plain number (allowed: 0 to 64)" },
-		{ "[network]\nworkers = 99999999999999999999\n",
-		  "test.conf:2: [network] workers: \"99999999999999999999\" is too large"
-		  " (allowed: 0 to 64)" },
-		{ "[network]\nreceive_buffer = 1KiB\n",
-		  "test.conf:2: [network] receive_buffer: \"1KiB\" is too small"
-		  " (allowed: 64KiB to 1GiB)" },
-		{ "[network]\nreceive_buffer = 1MB\n",
-		  "test.conf:2: [network] receive_buffer: \"1MB\" has an unknown unit"
-		  " (known: B, KiB, MiB, GiB)" },
-		{ "[network]\nreceive_buffer = 4194304KiB\n",
-		  "test.conf:2: [network] receive_buffer: \"4194304KiB\" is too large"
-		  " (allowed: 64KiB to 1GiB)" },
-		{ "[rotation]\ninterval = 1week\n",
-		  "test.conf:2: [rotation] interval: \"1week\" has an unknown unit"
-		  " (known: s, m, h, d)" },
-		{ "[rotation]\ninterval = 9s\n",
-		  "test.conf:2: [rotation] interval: \"9s\" is too small (allowed: 10s to 7d)" },
-		{ "[rotation]\ninterval = 1.5h\n",
-		  "test.conf:2: [rotation] interval: \"1.5h\" has an unknown unit"
-		  " (known: s, m, h, d)" },
-		{ "[network]\nengine = kqueue\n",
-		  "test.conf:2: [network] engine: \"kqueue\" is not known"
-		  " (allowed: auto, uring, epoll)" },
-		{ "[network]\ngro = true\n",
-		  "test.conf:2: [network] gro: \"true\" is not known (allowed: yes, no)" },
-		{ "[network]\nlisten = ::1\n",
-		  "test.conf:2: [network] listen: \"::1\" is not an IPv4 address"
-		  " (allowed: one such as 192.0.2.1, or none)" },
-		{ "[network]\nlisten =\n",
-		  "test.conf:2: [network] listen: \"\" is not an IPv4 address"
-		  " (allowed: one such as 192.0.2.1, or none)" },
-		{ "[server]\npublic_ip6 = [2001:db8::1]\n",
-		  "test.conf:2: [server] public_ip6: \"[2001:db8::1]\" is not an IPv6 address"
-		  " (allowed: one such as 2001:db8::1, or nothing)" },
-		{ "[server]\npublic_ip = 192.0.2.1:80\n",
-		  "test.conf:2: [server] public_ip: \"192.0.2.1:80\" is not an IPv4 address"
-		  " (allowed: one such as 192.0.2.1, or nothing)" },
-		{ "[server]\nname = a\x1b[2Jb\n",
-		  "test.conf:2: [server] name: holds a control or invisible character (U+001B)" },
-		{ "[server]\nname = \xff\n", "test.conf:2: [server] name: is not UTF-8" },
-		{ "[server]\nname = "
-		  "12345678901234567890123456789012345678901234567890123456789012345\n",
-		  "test.conf:2: [server] name: is too long (allowed: 64 bytes)" },
-	};
-
-	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+	for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
 		start(state);
-		assert_false(read_text(rows[i].text));
-		assert_string_equal(E.text, rows[i].error);
+		assert_false(read_text(WRONG[i].text));
+		assert_string_equal(E.text, WRONG[i].error);
 	}
 }
 
