@@ -1,7 +1,6 @@
 /* Open, connect, process: the body of the client's loop. */
 #include "client/clawchat.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,6 @@ enum {
 	RECEIVE_BATCH = 64,
 	ROUNDS_PER_PROCESS = 16,         /* then the program has a turn */
 	SOCKET_BUFFER = 4 << 20,
-	PORT_TRIES = 16,
 };
 
 const char *clawchat_version(void)
@@ -86,25 +84,17 @@ void clawchat_close(struct clawchat *c)
 
 /* ---- network ---------------------------------------------------------------------------- */
 
-/* Sockets for the families that the relay has, on one port of our own choice. */
+/* Sockets for the families that the relay has. */
 static int open_port(struct clawchat *c)
 {
 	const struct security_file *relay = &c->profile.relay;
-	int result = -EADDRINUSE;
-	for (int i = 0; i < PORT_TRIES && result == -EADDRINUSE; i++) {
-		struct engine_port port = { 0 };
-		uint16_t number = (uint16_t)(PORT_FIRST_DEFAULT +
-					     random_below(&c->random, PORT_LAST_DEFAULT -
-									PORT_FIRST_DEFAULT + 1));
-		if (address_is_set(&relay->public_ip))
-			port.bind_v4 = address_v4(0, 0, 0, 0, number);
-		if (address_is_set(&relay->public_ip6))
-			port.bind_v6.port = number; /* :: */
+	struct engine_port port = { .any_v6 = address_is_set(&relay->public_ip6) };
+	if (address_is_set(&relay->public_ip))
+		port.bind_v4 = address_v4(0, 0, 0, 0, 0);
+	int result = engine_open_port(c->engine, &port);
+	if (result < 0 && port.any_v6 && address_is_v4(&port.bind_v4)) {
+		port.any_v6 = false; /* no IPv6 here */
 		result = engine_open_port(c->engine, &port);
-		if (result < 0 && result != -EADDRINUSE && address_is_set(&port.bind_v4)) {
-			memset(&port.bind_v6, 0, sizeof(port.bind_v6)); /* no IPv6 here */
-			result = engine_open_port(c->engine, &port);
-		}
 	}
 	return result;
 }
