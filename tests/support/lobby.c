@@ -220,8 +220,10 @@ static void take_cookie(struct lobby_client *c, struct view plain)
 
 static void keep_frame(struct lobby_client *c, const struct frame *frame)
 {
-	if (c->inbox_count == LOBBY_INBOX)
-		return;
+	if (c->inbox_count == LOBBY_INBOX) {
+		c->inbox_count--;
+		memmove(&c->inbox[0], &c->inbox[1], c->inbox_count * sizeof c->inbox[0]);
+	}
 	struct lobby_frame *kept = &c->inbox[c->inbox_count++];
 	kept->type = frame->type;
 	kept->sequence = frame->sequence;

@@ -12,7 +12,7 @@
 #include "tests/support/crypto.h"
 
 enum {
-	LOBBY_INBOX = 48,
+	LOBBY_INBOX = 128,
 	LOBBY_EVENTS = 64,
 	LOBBY_QUEUE = 4096,
 	LOBBY_DOOR = 500000,
@@ -50,7 +50,7 @@ struct lobby_client {
 	uint32_t hello_size;
 	uint32_t datagrams;                 /* received, of any kind */
 	struct lobby_frame inbox[LOBBY_INBOX];
-	size_t inbox_count;                 /* the rest is lost */
+	size_t inbox_count;                 /* the latest LOBBY_INBOX */
 };
 
 struct lobby_datagram {
