@@ -1,6 +1,6 @@
 #include "tests/support/lobby.h"
 
-enum { CLIENT_KEYS = 4096 };
+enum { CLIENT_KEYS = 256 };
 
 static const uint8_t PSK[KEY_SIZE] = { 0x70, 0x73, 0x6b };
 static const uint8_t DOOR_KEY[KEY_SIZE] = { 0xd0, 0x0d };
