@@ -331,8 +331,9 @@ void clawchat_process(struct clawchat *c)
 		has_more = receive(c);
 		take_link_events(c);
 		finds_advance(c);
-		c->delivery_next_ns = delivery_advance(c->now.mono_ns);
+		delivery_advance(c->now.mono_ns);
 		tunnels_advance(c);
+		c->delivery_next_ns = delivery_advance(c->now.mono_ns);
 		send_link(c);
 		flush(c);
 	}

@@ -163,7 +163,6 @@ static void open_association(struct clawchat *c, struct tunnel *t)
 	*a = (struct association){ .client = c, .tunnel = t };
 	t->association = a;
 	t->delivery = delivery_create(&(struct delivery_config){
-		.is_initiator = memcmp(c->self.id, t->id, PEER_ID_SIZE) < 0,
 		.send = send_packet,
 		.state = a,
 	});
@@ -205,7 +204,7 @@ static void take_secure(struct clawchat *c, struct tunnel *t, const struct peer_
 	contact->is_known = true;
 	contact->is_changed = false;
 	memcpy(contact->name, event->name, sizeof(contact->name));
-	(void)client_save_contacts(c); /* says what is wrong by an event */
+	client_save_contacts(c); /* says what is wrong by an event */
 	bool is_same = t->delivery != NULL && delivery_state(t->delivery) != DELIVERY_LOST &&
 		       memcmp(t->instance, event->instance, PEER_INSTANCE_SIZE) == 0;
 	memcpy(t->instance, event->instance, PEER_INSTANCE_SIZE);
@@ -229,8 +228,9 @@ static void take_refused(struct clawchat *c, struct tunnel *t, const struct peer
 
 static void give_up_channel(struct clawchat *c, struct tunnel *t)
 {
-	if (t->channel != 0 && link_close(c->link, t->channel))
-		t->channel = 0;
+	/* Where CLOSE cannot be queued, the next OPEN of this pair replaces the channel. */
+	if (t->channel != 0 && !link_close(c->link, t->channel))
+		t->failures++;
 	t->channel = 0;
 }
 
@@ -309,12 +309,10 @@ static void take_offer(struct clawchat *c, const struct link_event *event)
 	if (t == NULL)
 		t = tunnel_make(c, event->peer);
 	/* A refused peer may try again: its user may have set things right on that side. */
-	if (t == NULL) {
-		(void)link_refuse(c->link, event->channel, REASON_LIMIT); /* it times out otherwise */
-		return;
-	}
-	if (!link_accept(c->link, event->channel))
-		return;
+	bool is_accepted = t != NULL ? link_accept(c->link, event->channel) :
+				       link_refuse(c->link, event->channel, REASON_LIMIT);
+	if (t == NULL || !is_accepted)
+		return; /* an offer without an answer ends at the relay in time */
 	t->channel = event->channel;
 	t->request = 0;
 	t->retry_ns = NEVER;
@@ -324,10 +322,8 @@ static void take_offer(struct clawchat *c, const struct link_event *event)
 static void take_opened(struct clawchat *c, const struct link_event *event)
 {
 	struct tunnel *t = tunnel_find(c, event->peer);
-	if (t == NULL) {
-		(void)link_close(c->link, event->channel); /* nobody waits for it: it ends with us */
-		return;
-	}
+	if (t == NULL)
+		return; /* cannot be: tunnels live as long as the client */
 	t->channel = event->channel;
 	t->request = 0;
 	t->retry_ns = NEVER;
