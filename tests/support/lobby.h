@@ -89,7 +89,12 @@ struct lobby {
 	struct lobby_account accounts[UINT16_MAX + 1];
 	struct lobby_datagram queue[LOBBY_QUEUE];
 	size_t queue_first, queue_count;
+	/* Where set, lobby_run() hands datagrams to this instead of the clients. */
+	void (*carry)(void *state, const struct lobby_datagram *datagram);
+	void *carry_state;
 };
+
+extern const uint8_t LOBBY_DOOR_KEY[KEY_SIZE];
 
 struct lobby_config {
 	uint32_t clients;

@@ -234,7 +234,7 @@ static void unknown_frames_are_acknowledged(void **state)
 {
 	static const enum frame_type types[] = {
 		FRAME_OFFER, FRAME_OPENED, FRAME_OPEN_FAILED, FRAME_GONE, FRAME_PORT_NEXT,
-		(enum frame_type)26, (enum frame_type)FRAME_TYPE_LAST,
+		(enum frame_type)40, (enum frame_type)FRAME_TYPE_LAST,
 	};
 	struct lobby *l = make(1);
 	const uint8_t body[64] = { 0 };
