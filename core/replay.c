@@ -35,6 +35,11 @@ void replay_init(struct replay *r)
 		store_relaxed(&r->words[i], 0);
 }
 
+void replay_prefetch(const struct replay *r, uint64_t counter)
+{
+	__builtin_prefetch(&r->words[block_of(counter) % REPLAY_WORDS], 1);
+}
+
 bool replay_is_stale(const struct replay *r, uint64_t counter)
 {
 	if (counter >= REPLAY_COUNTER_LIMIT)

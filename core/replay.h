@@ -31,6 +31,7 @@ struct replay {
 };
 
 void replay_init(struct replay *r);
+void replay_prefetch(const struct replay *r, uint64_t counter);
 bool replay_is_stale(const struct replay *r, uint64_t counter) MUST_CHECK;
 /* True exactly once for each counter. */
 bool replay_accept(struct replay *r, uint64_t counter) MUST_CHECK;

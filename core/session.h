@@ -63,8 +63,9 @@ struct session {
 	_Atomic uint32_t path_sequence;
 	_Atomic uint64_t path_words[6]; /* struct path, in words so that reads cannot tear */
 
-	struct replay replay;
 	struct session_epoch epochs[EPOCHS_LIVE];
+	/* Last: a packet needs one word of it, and all of the five cache lines before. */
+	struct replay replay;
 };
 _Static_assert(sizeof(struct session) <= 576, "nine cache lines: a million sessions in 1 GiB");
 

@@ -7,7 +7,7 @@
 
 enum {
 	CACHE_LINE = 64,
-	PREFETCH_LINES = 3, /* id, counters, path */
+	PREFETCH_LINES = 5, /* all of a session but its replay window */
 };
 
 /*
@@ -34,6 +34,8 @@ struct table {
 	uint32_t *generations; /* by slot: the latest one; 0: never used */
 	struct numbers free_slots;
 };
+
+_Static_assert(PREFETCH_LINES *CACHE_LINE >= offsetof(struct session, replay), "all but that");
 
 struct table *table_create(const struct table_config *config)
 {
