@@ -1,5 +1,5 @@
 # Warnings, hardening and sanitizers, for every target.
-add_compile_definitions(_GNU_SOURCE
+add_compile_definitions(_GNU_SOURCE CLAWCHAT_VERSION="${PROJECT_VERSION}"
 	# ipsec-mb lays out struct gcm_key_data by this define: one layout for all.
 	LINUX)
 add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes

@@ -31,6 +31,13 @@ static size_t body_size_min(enum frame_type type)
 	case FRAME_GONE: return sizeof(struct wire_channel_reason);
 	case FRAME_GOODBYE: return sizeof(struct wire_goodbye);
 	case FRAME_PORT_NEXT: return sizeof(struct wire_port_next);
+	case FRAME_REKEY_1:
+	case FRAME_REKEY_2: return sizeof(struct wire_rekey);
+	case FRAME_ENROL_OFFER:
+	case FRAME_SCHEDULE: return sizeof(struct wire_schedule);
+	case FRAME_ENROL_DONE: return sizeof(struct wire_enrol_done);
+	case FRAME_BURN: return sizeof(struct wire_burn);
+	case FRAME_BURN_ACK: return sizeof(struct wire_burn_ack);
 	default: return 0;
 	}
 }

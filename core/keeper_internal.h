@@ -19,7 +19,7 @@ enum {
 	KEEPER_TIMERS_PER_TICK = 8192,      /* 1 to 2 ms of work, then frames have a turn */
 	KEEPER_OFFERS_PER_TICK = 1024,
 	KEEPER_QUESTIONS_PER_PACKET = 4,    /* answered; a client asks the others again */
-	KEEPER_KEY_CACHE = 4096,            /* control frames of that many sessions at a time */
+	KEEPER_KEY_CACHE = 512,             /* control frames of that many sessions at a time */
 	KEEPER_PENDING_SHARE = 4,           /* at most a quarter of all slots may be unproved */
 };
 

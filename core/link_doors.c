@@ -80,9 +80,10 @@ struct link_gate *link_gate(struct link *l, uint64_t generation)
 /* ---- where the next HELLO goes ----------------------------------------------------------- */
 
 /*
- * What the HELLOs of a round try, one after the other, then again. The present door first. Its
- * neighbours are open for a while too, and ours may be the clock that is off; draws above 0 are
- * for ports that the relay could not bind.
+ * What the HELLOs of a round try, one after the other, then again. Every second one goes to the
+ * present door: that it does not answer mostly means that nothing gets through. Its neighbours
+ * are open for a while too, and ours may be the clock that is off; draws above 0 are for ports
+ * that the relay could not bind.
  */
 enum door_pick { PICK_CURRENT, PICK_NEAR, PICK_FAR };
 
@@ -93,9 +94,11 @@ static const struct step {
 } STEPS[] = {
 	{ .pick = PICK_CURRENT, .draw = 0, .is_known_port = true },
 	{ .pick = PICK_NEAR, .draw = 0, .is_known_port = true },
-	{ .pick = PICK_CURRENT, .draw = 1 },
 	{ .pick = PICK_CURRENT, .draw = 0 },
+	{ .pick = PICK_CURRENT, .draw = 1 },
+	{ .pick = PICK_CURRENT, .draw = 0, .is_known_port = true },
 	{ .pick = PICK_FAR, .draw = 0, .is_known_port = true },
+	{ .pick = PICK_CURRENT, .draw = 0 },
 	{ .pick = PICK_CURRENT, .draw = 2 },
 };
 enum { STEP_COUNT = sizeof(STEPS) / sizeof(STEPS[0]) };

@@ -31,7 +31,7 @@ enum {
 	LINK_TIME_TRIES_MAX = 2,     /* STATUS_TIME in a row that are answered at once */
 	LINK_QUESTION_TRIES_MAX = 5,
 	LINK_PINGS = 4,              /* PINGs whose PONG still measures a round trip */
-	LINK_PROBES = 3,
+	LINK_PROBES = 6,             /* at 30 % loss each way one in 100 silences is not silence */
 	LINK_KEY_CACHE_ENTRIES = 8,  /* one session, EPOCHS_LIVE epochs, two directions; to spare */
 	LINK_JITTER_PERCENT = 20,    /* HELLOs: clients of one relay must not retry in step */
 	LINK_KEEPALIVE_JITTER_PERCENT = 10,
@@ -39,6 +39,7 @@ enum {
 
 #define LINK_PENDING_NS (4 * NS_PER_S)          /* welcomed, but no packet yet */
 #define LINK_PENDING_PING_NS (400 * NS_PER_MS)
+#define LINK_PROBE_NS (1 * NS_PER_S)            /* between PINGs while an answer is wanted */
 #define LINK_DEAD_NS (8 * NS_PER_S)             /* without an answer: seek a new session */
 #define LINK_BLOB_SILENCE_NS (5 * NS_PER_S)     /* blobs go out, nothing comes in: probe */
 #define LINK_SLEEP_NS (30 * NS_PER_S)           /* so long between two calls: we slept */

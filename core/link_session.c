@@ -133,7 +133,7 @@ void link_expect_answer(struct link *l)
 		return;
 	l->waiting_ns = l->now.mono_ns;
 	l->probes = 0;
-	l->probe_ns = l->now.mono_ns + NS_PER_S;
+	l->probe_ns = l->now.mono_ns + LINK_PROBE_NS;
 }
 
 /* ---- timers ------------------------------------------------------------------------------ */
@@ -206,11 +206,10 @@ static uint64_t probe_due(const struct link *l)
 	return live_or_never(l, is_probing ? l->probe_ns : NEVER);
 }
 
-/* After 1 s, then 2 s, then 3 s. */
 static void probe(struct link *l)
 {
 	l->probes++;
-	l->probe_ns = l->now.mono_ns + (l->probes + 1) * NS_PER_S;
+	l->probe_ns = l->now.mono_ns + LINK_PROBE_NS;
 	link_ping(l);
 }
 

@@ -11,6 +11,7 @@
 #include "core/limits.h"
 #include "crypto/aead.h"
 #include "crypto/ed25519.h"
+#include "crypto/kdf.h"
 #include "crypto/x25519.h"
 
 #define PROTOCOL_NAME "ClawChat/3"
@@ -224,7 +225,15 @@ enum frame_type {
 	FRAME_GONE = 23,          /* s2c: the other end of this channel has left */
 	FRAME_GOODBYE = 24,       /* either: the session ends now */
 	FRAME_PORT_NEXT = 25,     /* s2c: the port of the next generation */
-	/* 26..47 are kept for rekey, enrolment, Compromised, diagnosis */
+	FRAME_REKEY_1 = 26,       /* c2s: Noise_NNpsk0 message 1 for the next epoch */
+	FRAME_REKEY_2 = 27,       /* s2c: message 2 */
+	FRAME_ENROL_OFFER = 28,   /* s2c: the schedule; keep it with the device PSK, then confirm */
+	FRAME_ENROL_CONFIRM = 29, /* c2s: kept */
+	FRAME_ENROL_DONE = 30,    /* s2c: the relay has kept it too: the file is not needed again */
+	FRAME_SCHEDULE = 31,      /* s2c: another schedule secret, from now on */
+	FRAME_BURN = 32,          /* c2s: Compromised */
+	FRAME_BURN_ACK = 33,      /* s2c: the tombstone is on disk */
+	/* 34..47 are kept for diagnosis and path work */
 	FRAME_TYPE_RELIABLE_FIRST = 16,
 	FRAME_TYPE_LAST = 47,
 };
@@ -277,7 +286,47 @@ struct wire_peers { le32 request; uint8_t count; uint8_t has_more; uint8_t zero[
 struct wire_find { le32 request; uint8_t name_tag[NAME_TAG_SIZE]; };
 struct wire_found { le32 request; uint8_t count; uint8_t zero[3]; };    /* then count peer ids */
 struct wire_goodbye { le32 reason; };
-struct wire_port_next { le64 door; le16 port; uint8_t zero[2]; le32 seconds_left; };
+/* The door key goes along, so that a session by file outlives the doors in its file. */
+struct wire_port_next {
+	le64 door;
+	le16 port;
+	uint8_t zero[2];
+	le32 seconds_left;        /* until the generation begins; sends move then */
+	uint8_t key[KEY_SIZE];
+};
+enum { REKEY_NOISE_SIZE = X25519_SIZE + AEAD_TAG_SIZE };
+struct wire_rekey { le32 epoch; uint8_t noise[REKEY_NOISE_SIZE]; };   /* number of the new epoch */
+struct wire_schedule {                                /* ENROL_OFFER, SCHEDULE */
+	uint8_t secret[KEY_SIZE];
+	le32 interval_s;
+	le16 port_first;
+	le16 port_last;
+	le32 grace_s;
+	le32 notice_s;
+	uint8_t mode;             /* enum wire_port_mode */
+	uint8_t zero[3];
+};
+enum wire_port_mode { PORT_MODE_SCHEDULE = 0, PORT_MODE_RANDOM = 1, PORT_MODE_FIXED = 2 };
+struct wire_enrol_done { uint8_t device[DEVICE_ID_SIZE]; };
+
+enum wire_scope { SCOPE_DEVICE = 1, SCOPE_FILE = 2, SCOPE_SERVER = 3 };
+enum { BURN_REASON_MAX = 64 };
+/* Signed by the device's identity over "ClawChat/3 burn" || all fields before the signature: session
+ * keys may be in a thief's hands. */
+struct wire_burn {
+	uint8_t server_id[SERVER_ID_SIZE];
+	uint8_t file_id[FILE_ID_SIZE];        /* the file that the device came from */
+	uint8_t device_id[DEVICE_ID_SIZE];
+	uint8_t scope;                        /* enum wire_scope */
+	uint8_t reason_size;
+	uint8_t zero[2];
+	le64 time_ns;                         /* client's clock */
+	uint8_t nonce[16];
+	uint8_t reason[BURN_REASON_MAX];      /* UTF-8, zeros behind */
+	uint8_t signature[ED25519_SIGNATURE_SIZE];
+};
+_Static_assert(sizeof(struct wire_burn) <= RELIABLE_BODY_MAX, "repeated like the others");
+struct wire_burn_ack { uint8_t nonce[16]; uint8_t status; uint8_t zero[3]; };
 
 #define WIRE_REASONS(X) \
 	X(REASON_NONE, 0, "no reason given") \
@@ -292,7 +341,10 @@ struct wire_port_next { le64 door; le16 port; uint8_t zero[2]; le32 seconds_left
 	X(REASON_REVOKED, 9, "revoked") \
 	X(REASON_KEY_LIMIT, 10, "keys past their limit") \
 	X(REASON_DONE, 11, "finished") \
-	X(REASON_UNRESPONSIVE, 12, "control frames were not acknowledged")
+	X(REASON_UNRESPONSIVE, 12, "control frames were not acknowledged") \
+	X(REASON_KICKED, 13, "ended by the operator") \
+	X(REASON_COMPROMISED, 14, "reported as compromised") \
+	X(REASON_SPENT, 15, "the file has enrolled as many devices as it may")
 
 enum wire_reason {
 #define X(name, number, text) name = number,

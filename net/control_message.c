@@ -24,14 +24,17 @@ static void read_v4(const struct cmsghdr *c, struct control_received *out)
 	struct address a = address_v4(0, 0, 0, 0, 0);
 	memcpy(a.ip + V4_OFFSET, &info.ipi_spec_dst, sizeof(info.ipi_spec_dst));
 	memcpy(out->local_ip, a.ip, sizeof(a.ip));
+	out->has_local_ip = true;
 }
 
 static void read_v6(const struct cmsghdr *c, struct control_received *out)
 {
 	struct in6_pktinfo info;
 	memcpy(&info, CMSG_DATA(c), sizeof(info));
-	if (!IN6_IS_ADDR_MULTICAST(&info.ipi6_addr))
-		memcpy(out->local_ip, &info.ipi6_addr, sizeof(out->local_ip));
+	if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr))
+		return;
+	memcpy(out->local_ip, &info.ipi6_addr, sizeof(out->local_ip));
+	out->has_local_ip = true;
 }
 
 void control_read(struct view area, struct control_received *out)
@@ -42,6 +45,9 @@ void control_read(struct view area, struct control_received *out)
 	};
 	*out = (struct control_received){ 0 };
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
+		/* The macros promise a whole header, not a whole message. */
+		if (c->cmsg_len > (size_t)(area.data + area.size - (const uint8_t *)c))
+			return;
 		if (is(c, IPPROTO_IP, IP_PKTINFO, sizeof(struct in_pktinfo))) {
 			read_v4(c, out);
 		} else if (is(c, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(struct in6_pktinfo))) {
@@ -93,7 +99,17 @@ static size_t put_source_v6(uint8_t *area, const struct path *path)
 	return put(area, 0, &header, &info);
 }
 
-size_t control_write(uint8_t area[CONTROL_SEND_SIZE], const struct path *path,
+static size_t put_source(uint8_t *area, const struct path *path)
+{
+	struct address local = { 0 };
+	memcpy(local.ip, path->local_ip, sizeof(local.ip));
+	bool is_v4 = address_is_v4(&path->remote);
+	if (!address_is_set(&local) || address_is_v4(&local) != is_v4)
+		return 0;
+	return is_v4 ? put_source_v4(area, local.ip) : put_source_v6(area, path);
+}
+
+size_t control_write(uint8_t area[CONTROL_SEND_SIZE], const struct path *source_or_null,
 		     uint16_t segment_size)
 {
 	static const struct cmsghdr segment_header = {
@@ -101,12 +117,7 @@ size_t control_write(uint8_t area[CONTROL_SEND_SIZE], const struct path *path,
 		.cmsg_level = IPPROTO_UDP,
 		.cmsg_type = UDP_SEGMENT,
 	};
-	struct address local = { 0 };
-	size_t used = 0;
-	memcpy(local.ip, path->local_ip, sizeof(local.ip));
-	bool is_v4 = address_is_v4(&path->remote);
-	if (address_is_set(&local) && address_is_v4(&local) == is_v4)
-		used = is_v4 ? put_source_v4(area, local.ip) : put_source_v6(area, path);
+	size_t used = source_or_null != NULL ? put_source(area, source_or_null) : 0;
 	if (segment_size != 0)
 		used = put(area, used, &segment_header, &segment_size);
 	return used;

@@ -18,9 +18,10 @@ enum {
 };
 
 struct control_received {
-	uint8_t local_ip[16];    /* where it was sent to; all zero: not known */
+	uint8_t local_ip[16];    /* where it was sent to, as one of our own addresses */
 	uint32_t segment_size;   /* several datagrams of this size were joined; 0: a single one */
 	uint32_t socket_drops;   /* running count of the socket's drops */
+	bool has_local_ip;
 	bool has_socket_drops;
 };
 
@@ -28,8 +29,8 @@ struct control_received {
 void control_read(struct view area, struct control_received *out);
 
 /*
- * Write the control area for a send: the source address of the path where it is set and of the
- * remote's family, and the GSO size where not 0. Returns the size written, 0 if none.
+ * Write the control area for a send: the source address of the path, where there is a path, it is
+ * set and of the remote's family; and the GSO size where not 0. Returns the size written.
  */
-size_t control_write(uint8_t area[CONTROL_SEND_SIZE], const struct path *path,
+size_t control_write(uint8_t area[CONTROL_SEND_SIZE], const struct path *source_or_null,
 		     uint16_t segment_size);

@@ -40,11 +40,12 @@ struct engine_config {
 };
 
 /* One port generation. An unset address (all zero) leaves that family out; the wildcards are
- * ::ffff:0.0.0.0 and ::. Port 0 lets the system choose. */
+ * ::ffff:0.0.0.0 and ::. Port 0 lets the system choose, and then one that both families have. */
 struct engine_port {
 	uint64_t door;
 	struct address bind_v4;
 	struct address bind_v6;
+	bool any_v6;                     /* bind to ::, which without a port looks like unset */
 	uint32_t receive_buffer_bytes;   /* filled in: what the kernel granted */
 	uint16_t port;                   /* filled in: the port that was bound */
 };

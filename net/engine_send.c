@@ -92,14 +92,23 @@ static size_t write_payloads(struct iovec *payloads, const struct packet *const 
 	return used;
 }
 
-static size_t write_message(struct engine_sender *s, size_t index, struct iovec *payloads,
+/* A bound socket sends from its address anyway. */
+static const struct path *source_of(const struct engine_slot *slot, const struct path *path)
+{
+	bool is_given = memcmp(slot->local_ip, path->local_ip, sizeof(path->local_ip)) == 0;
+	return is_given ? NULL : path;
+}
+
+static size_t write_message(struct engine *e, size_t index, struct iovec *payloads,
 			    const struct remaining *r, size_t length)
 {
+	struct engine_sender *s = e->sender;
 	const struct packet *first = r->packets[0];
+	const struct path *source = source_of(&e->slots[r->slot], &first->path);
 	struct outgoing *o = &s->outgoing[index];
 	uint16_t segment_size = length > 1 ? (uint16_t)first->size : 0;
 	socklen_t name_size = socket_name_write(&o->name, &first->path.remote);
-	size_t control_size = control_write(o->control, &first->path, segment_size);
+	size_t control_size = control_write(o->control, source, segment_size);
 	size_t used = write_payloads(payloads, r->packets, length);
 	s->messages[index].msg_hdr = (struct msghdr){
 		.msg_name = &o->name,
@@ -114,12 +123,13 @@ static size_t write_message(struct engine_sender *s, size_t index, struct iovec 
 }
 
 /* Returns the count of messages made from the front of what remains. */
-static size_t write_messages(struct engine_sender *s, struct remaining r, bool may_join)
+static size_t write_messages(struct engine *e, struct remaining r, bool may_join)
 {
-	size_t count = 0, payloads_used = 0;
+	struct iovec *payloads = e->sender->payloads;
+	size_t count = 0;
 	while (r.count > 0 && count < SEND_MESSAGES) {
 		size_t length = may_join ? train_length(&r) : 1;
-		payloads_used += write_message(s, count, s->payloads + payloads_used, &r, length);
+		payloads += write_message(e, count, payloads, &r, length);
 		r.packets += length;
 		r.count -= length;
 		count++;
@@ -216,7 +226,7 @@ static void send_singly(struct engine *e, struct remaining train)
 	uint64_t before = load_relaxed(&e->counters.tx_packets);
 	uint16_t slot = train.slot;
 	while (train.count > 0)
-		(void)push(e, &train, write_messages(e->sender, train, false));
+		(void)push(e, &train, write_messages(e, train, false));
 	uint64_t sent = load_relaxed(&e->counters.tx_packets) - before;
 	if (sent > (last_is_shorter ? 1 : 0))
 		e->slots[slot].gso_paused_until_ns = clock_now().mono_ns + GSO_PAUSE_NS;
@@ -226,7 +236,7 @@ static void send_through(struct engine *e, struct remaining r)
 {
 	while (r.count > 0) {
 		bool may_join = !gso_is_paused(&e->slots[r.slot]);
-		if (push(e, &r, write_messages(e->sender, r, may_join)))
+		if (push(e, &r, write_messages(e, r, may_join)))
 			continue;
 		struct remaining train = r;
 		train.count = train_length(&r);

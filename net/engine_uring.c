@@ -147,10 +147,12 @@ static void on_receive(struct engine *e, uint16_t slot, uint32_t generation,
 		e->uring->is_armed[slot] = false;
 	if (cqe->flags & IORING_CQE_F_BUFFER) {
 		uint16_t buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
-		if (current && cqe->res >= HEAD_SIZE)
+		if (current && cqe->res >= HEAD_SIZE) {
 			take_datagram(e, slot, buffer);
-		else
+		} else {
+			engine_count(e, rx_no_port, cqe->res >= HEAD_SIZE);
 			engine_spend(e, buffer);
+		}
 	} else if (cqe->res == -ENOBUFS) {
 		engine_count(e, rx_no_buffers, 1);
 	} else if (current && is_fatal(cqe->res)) {

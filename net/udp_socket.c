@@ -60,18 +60,18 @@ static void size_buffer(int fd, int forced, int plain, uint32_t bytes)
 		(void)set_option(fd, SOL_SOCKET, plain, value);
 }
 
-static int set_family_options(int fd, bool is_v4)
+static int set_family_options(int fd, bool is_v4, bool want_local_ip)
 {
 	int error;
 	if (is_v4) {
-		error = set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+		error = set_option(fd, IPPROTO_IP, IP_PKTINFO, want_local_ip);
 		if (error == 0)
 			error = set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 		return error;
 	}
 	error = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (error == 0)
-		error = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+		error = set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, want_local_ip);
 	if (error == 0)
 		error = set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
 	return error;
@@ -79,7 +79,7 @@ static int set_family_options(int fd, bool is_v4)
 
 static int configure(int fd, bool is_v4, const struct udp_socket_options *options)
 {
-	int error = set_family_options(fd, is_v4);
+	int error = set_family_options(fd, is_v4, options->want_local_ip);
 	if (error == 0 && options->share_port)
 		error = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (error < 0)

@@ -20,6 +20,7 @@ struct udp_socket_options {
 	uint32_t send_buffer_bytes;      /* 0: the system's default */
 	bool share_port;                 /* SO_REUSEPORT */
 	bool want_gro;                   /* a wish: older kernels do without */
+	bool want_local_ip;              /* be told with each datagram where it was sent to */
 };
 
 /* The kernel's spelling of an address: AF_INET for a v4-mapped one. Returns its size. */

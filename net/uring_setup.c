@@ -14,8 +14,8 @@ enum {
 	RING_ENTRIES = 32,
 	/* One for each buffer, and as many without a buffer; what overflows the kernel keeps. */
 	RING_COMPLETIONS = 512,
-	/* The memory of a ring just closed may still be charged to us. */
-	MEMORY_TRIES = 3,
+	/* The memory of rings just closed is charged to us (RLIMIT_MEMLOCK) for a while longer. */
+	MEMORY_TRIES = 20,
 	BUFFER_RING_ALIGNMENT = 4096,
 };
 

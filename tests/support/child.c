@@ -32,7 +32,7 @@ bool child_unshare_network(int mtu)
 	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
 		return false;
 	struct ifreq request = { .ifr_mtu = mtu };
-	strcpy(request.ifr_name, "lo");
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "lo");
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool done = fd >= 0 && ioctl(fd, SIOCSIFMTU, &request) == 0;
 	request.ifr_flags = IFF_UP | IFF_RUNNING;

@@ -1,9 +1,9 @@
 #include "tests/support/lobby.h"
 
-enum { CLIENT_KEYS = 4096 };
+enum { CLIENT_KEYS = 256 };
 
 static const uint8_t PSK[KEY_SIZE] = { 0x70, 0x73, 0x6b };
-static const uint8_t DOOR_KEY[KEY_SIZE] = { 0xd0, 0x0d };
+const uint8_t LOBBY_DOOR_KEY[KEY_SIZE] = { 0xd0, 0x0d };
 
 /* ---- hooks of the keeper --------------------------------------------------------------- */
 
@@ -132,7 +132,7 @@ struct lobby *lobby_create(const struct lobby_config *config)
 	assert_true(l->forward != NULL && l->client_keys != NULL);
 	assert_true(l->hide != NULL && l->show != NULL);
 
-	door_keys_derive(DOOR_KEY, &l->keys);
+	door_keys_derive(LOBBY_DOOR_KEY, &l->keys);
 	mask_set_key(l->hide, l->keys.c2s_header);
 	mask_set_key(l->show, l->keys.s2c_header);
 	assert_true(forward_open_door(l->forward, LOBBY_DOOR, LOBBY_PORT, &l->keys));
@@ -220,8 +220,10 @@ static void take_cookie(struct lobby_client *c, struct view plain)
 
 static void keep_frame(struct lobby_client *c, const struct frame *frame)
 {
-	if (c->inbox_count == LOBBY_INBOX)
-		return;
+	if (c->inbox_count == LOBBY_INBOX) {
+		c->inbox_count--;
+		memmove(&c->inbox[0], &c->inbox[1], c->inbox_count * sizeof c->inbox[0]);
+	}
 	struct lobby_frame *kept = &c->inbox[c->inbox_count++];
 	kept->type = frame->type;
 	kept->sequence = frame->sequence;
@@ -287,7 +289,9 @@ void lobby_run(struct lobby *l)
 		l->queue_first = (l->queue_first + 1) % LOBBY_QUEUE;
 		l->queue_count--;
 		uint32_t client = l->accounts[d.path.remote.port].client;
-		if (client != 0)
+		if (l->carry != NULL)
+			l->carry(l->carry_state, &d);
+		else if (client != 0)
 			take_datagram(l, &l->clients[client - 1], &d);
 	}
 }

@@ -12,7 +12,7 @@
 #include "tests/support/crypto.h"
 
 enum {
-	LOBBY_INBOX = 48,
+	LOBBY_INBOX = 128,
 	LOBBY_EVENTS = 64,
 	LOBBY_QUEUE = 4096,
 	LOBBY_DOOR = 500000,
@@ -50,7 +50,7 @@ struct lobby_client {
 	uint32_t hello_size;
 	uint32_t datagrams;                 /* received, of any kind */
 	struct lobby_frame inbox[LOBBY_INBOX];
-	size_t inbox_count;                 /* the rest is lost */
+	size_t inbox_count;                 /* the latest LOBBY_INBOX */
 };
 
 struct lobby_datagram {
@@ -89,7 +89,12 @@ struct lobby {
 	struct lobby_account accounts[UINT16_MAX + 1];
 	struct lobby_datagram queue[LOBBY_QUEUE];
 	size_t queue_first, queue_count;
+	/* Where set, lobby_run() hands datagrams to this instead of the clients. */
+	void (*carry)(void *state, const struct lobby_datagram *datagram);
+	void *carry_state;
 };
+
+extern const uint8_t LOBBY_DOOR_KEY[KEY_SIZE];
 
 struct lobby_config {
 	uint32_t clients;

@@ -283,8 +283,7 @@ static int answer_from(const void *argument)
 	}
 	CHILD_CHECK(engine_create(&e, &(struct engine_config){ .kind = v->kind,
 							       .want_gro = v->gro }) == 0);
-	/* The wildcard of IPv6 is the unset address but for its port. */
-	port.bind_v6.port = 4433;
+	port.any_v6 = true;
 	CHILD_CHECK(engine_open_port(e, &port) == 0);
 	for (size_t i = 0; i < COUNT_OF(texts); i++) {
 		struct address asked, from;

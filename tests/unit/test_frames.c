@@ -26,7 +26,10 @@ static const struct {
 	{ FRAME_FIND, 20 }, { FRAME_FOUND, 8 }, { FRAME_OPEN, 36 }, { FRAME_OFFER, 36 },
 	{ FRAME_ACCEPT, 4 }, { FRAME_REFUSE, 8 }, { FRAME_OPENED, 44 },
 	{ FRAME_OPEN_FAILED, 8 }, { FRAME_CLOSE, 4 }, { FRAME_GONE, 8 }, { FRAME_GOODBYE, 4 },
-	{ FRAME_PORT_NEXT, 16 }, { 12, 0 }, { 26, 0 }, { FRAME_TYPE_LAST, 0 },
+	{ FRAME_PORT_NEXT, 48 }, { FRAME_REKEY_1, 52 }, { FRAME_REKEY_2, 52 },
+	{ FRAME_ENROL_OFFER, 52 }, { FRAME_ENROL_CONFIRM, 0 }, { FRAME_ENROL_DONE, 16 },
+	{ FRAME_SCHEDULE, 52 }, { FRAME_BURN, 204 }, { FRAME_BURN_ACK, 20 },
+	{ 12, 0 }, { 34, 0 }, { FRAME_TYPE_LAST, 0 },
 };
 
 /* Writes one frame of `type` with `size` zero bytes of body behind its sequence number. */

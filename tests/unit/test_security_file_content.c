@@ -177,7 +177,7 @@ static void refuses_content_that_is_no_object(void **state)
 static void needs_the_servers_signature(void **state)
 {
 	struct ed25519_pair stranger;
-	char patch[128] = "{\"server_signing_key\":\"", small[128];
+	char patch[128] = "{\"server_signing_key\":\"", small[192];
 	uint8_t signing[ED25519_PUBLIC_SIZE];
 
 	(void)state;
