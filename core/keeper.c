@@ -46,6 +46,7 @@ struct keeper *keeper_create(const struct keeper_config *config)
 	k->pending_max = (table_slots(config->table) + KEEPER_PENDING_SHARE - 1) /
 			 KEEPER_PENDING_SHARE;
 	wheel_init(&k->wheel, 0);
+	k->announcement.next_slice_ns = NEVER;
 	random_fill(&k->config.random, k->cookies.secrets, sizeof k->cookies.secrets);
 	if (create_parts(k))
 		return k;
@@ -192,6 +193,7 @@ uint64_t keeper_tick(struct keeper *k, struct instant now)
 
 	k->now = now;
 	keeper_expire_offers(k);
+	keeper_announce_slice(k);
 	for (unsigned i = 0; i < KEEPER_TIMERS_PER_TICK; i++) {
 		timer = wheel_take(&k->wheel, now.mono_ns);
 		if (timer == NULL)
@@ -200,7 +202,8 @@ uint64_t keeper_tick(struct keeper *k, struct instant now)
 	}
 	keeper_flush_marked(k);
 	keeper_reap(k);
-	return earliest(wheel_deadline(&k->wheel), keeper_offers_deadline(k));
+	return earliest(k->announcement.next_slice_ns,
+			earliest(wheel_deadline(&k->wheel), keeper_offers_deadline(k)));
 }
 
 /* ---- upcalls --------------------------------------------------------------------------- */

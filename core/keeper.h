@@ -94,6 +94,7 @@ struct keeper_stats {
 	uint64_t channels_opened, channels_closed, channel_refusals;
 	uint64_t frames_in, frames_out, frames_repeated, frames_malformed;
 	uint64_t path_challenges, path_moves;
+	uint64_t doors_told;               /* PORT_NEXT queued */
 	uint64_t table_full, channels_full;
 };
 
@@ -106,6 +107,16 @@ void keeper_destroy(struct keeper *k);     /* after all workers have stopped */
 bool keeper_open_door(struct keeper *k, uint64_t door, uint16_t port,
 		      const struct door_keys *keys) MUST_CHECK;
 void keeper_close_door(struct keeper *k, uint64_t door);
+
+/* The door that sessions are to go to next: every session that is not there yet is told, some
+ * thousands a second, each until it has acknowledged. A later door takes the place of this one. */
+struct keeper_door {
+	uint64_t door;
+	uint16_t port;
+	uint64_t begins_ns;        /* wall clock: when to go there */
+	uint8_t key[KEY_SIZE];
+};
+void keeper_announce_door(struct keeper *k, const struct keeper_door *door, struct instant now);
 
 /* `queue_depth`: handshakes that wait behind this one; above HANDSHAKE_COOKIE_DEPTH a cookie is
  * asked for. */

@@ -100,6 +100,7 @@ static void flush_into(struct keeper *k, struct keeper_entry *e, struct keeper_o
 		e->receiver.is_ack_due = false;
 	}
 	keeper_pay_channels(k, e);
+	keeper_pay_door(k, e);
 	if (e->sender != NULL)
 		write_due(k, e, o);
 	keeper_outgoing_send(k, e, o, NULL);

@@ -8,6 +8,7 @@
  *   keeper_sessions.c    a session's life: established, superseded, moved, ended, freed
  *   keeper_frames.c      control frames in, packets out, repetition
  *   keeper_channels.c    channels from OPEN to GONE
+ *   keeper_doors.c       telling sessions where to go at a port rotation
  */
 #include "core/directory.h"
 #include "core/keeper.h"
@@ -20,11 +21,13 @@ enum {
 	KEEPER_OFFERS_PER_TICK = 1024,
 	KEEPER_QUESTIONS_PER_PACKET = 4,    /* answered; a client asks the others again */
 	KEEPER_KEY_CACHE = 512,             /* control frames of that many sessions at a time */
+	KEEPER_ANNOUNCED_PER_TICK = 256,    /* sessions told of the next door, then 10 ms of pause */
 	KEEPER_PENDING_SHARE = 4,           /* at most a quarter of all slots may be unproved */
 };
 
 #define KEEPER_OFFER_NS (10 * NS_PER_S)      /* an offer waits that long for its answer */
 #define KEEPER_PROBE_NS (10 * NS_PER_S)      /* a path challenge can be answered that long */
+#define KEEPER_ANNOUNCE_NS (10 * NS_PER_MS)  /* 25,600 sessions a second: a million in 40 s */
 #define KEEPER_PENDING_LOOK_NS (1 * NS_PER_S) /* should the news of its first packet get lost */
 
 /* ---- sessions -------------------------------------------------------------------------- */
@@ -53,6 +56,7 @@ struct keeper_entry {
 	uint64_t timestamp_ns;              /* of its HELLO */
 	uint64_t since_ns;
 	uint64_t probe_after_ns;            /* no path challenge before */
+	uint64_t door_told;                 /* the newest door that a PORT_NEXT named to it */
 	struct reliable_receiver receiver;
 	uint32_t send_next;                 /* sequence number to go on with, without a sender */
 	uint32_t channels;                  /* list of its ends; 0: none */
@@ -108,6 +112,15 @@ struct keeper_channel {
 	bool is_owing;                      /* in the owner's queue */
 };
 
+/* ---- doors ----------------------------------------------------------------------------- */
+
+/* The next door, and the walk over the table that tells of it. */
+struct keeper_announcement {
+	struct keeper_door next;            /* door 0: none yet */
+	uint32_t cursor;                    /* of the table */
+	uint64_t next_slice_ns;             /* NEVER: the walk is done */
+};
+
 /* ---- keeper ---------------------------------------------------------------------------- */
 
 struct keeper_cookies {
@@ -123,6 +136,7 @@ struct keeper {
 	struct seen *seen;
 	struct wheel wheel;
 	struct keeper_cookies cookies;
+	struct keeper_announcement announcement;
 	struct keeper_channel *channels;    /* by number */
 	uint32_t channels_capacity;
 	uint32_t channels_done;             /* list: to be given back after quiesce */
@@ -193,3 +207,8 @@ void keeper_end_channels(struct keeper *k, struct keeper_entry *e);
 void keeper_expire_offers(struct keeper *k);
 uint64_t keeper_offers_deadline(const struct keeper *k);
 void keeper_give_back_channels(struct keeper *k);    /* after quiesce */
+
+/* keeper_doors.c */
+void keeper_announce_slice(struct keeper *k);
+/* Queue PORT_NEXT if the session has not heard of the next door, and there is room. */
+void keeper_pay_door(struct keeper *k, struct keeper_entry *e);

@@ -58,6 +58,7 @@ void keeper_establish(struct keeper *k, struct keeper_entry *e)
 	directory_announce(k->directory, e->session.id.slot);
 	keeper_set_timer(k, e);
 	tell(k, e, KEEPER_SESSION_UP, REASON_NONE);
+	keeper_mark(k, e); /* it may have to hear of the next door */
 }
 
 /* ---- roaming --------------------------------------------------------------------------- */

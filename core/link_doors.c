@@ -77,6 +77,47 @@ struct link_gate *link_gate(struct link *l, uint64_t generation)
 	return gate;
 }
 
+/* ---- doors that the relay tells of ------------------------------------------------------- */
+
+/* Its place among the file's doors: the same generation's, a free one, or the oldest's. */
+static struct link_door *place_of_door(struct link *l, uint64_t generation)
+{
+	struct link_door *doors = l->config.doors, *oldest = &doors[0];
+	for (size_t i = 0; i < l->config.door_count; i++) {
+		if (doors[i].generation == generation)
+			return &doors[i];
+		if (doors[i].generation < oldest->generation)
+			oldest = &doors[i];
+	}
+	if (l->config.door_count < LINK_DOORS_MAX)
+		return &doors[l->config.door_count++];
+	return oldest;
+}
+
+static void forget_gate(struct link *l, uint64_t generation)
+{
+	for (size_t i = 0; i < LINK_GATES; i++)
+		if (l->gates[i].is_used && l->gates[i].generation == generation)
+			l->gates[i].is_used = false;
+}
+
+void link_learn_door(struct link *l, uint64_t generation, uint16_t port,
+		     const uint8_t key[KEY_SIZE], uint64_t wait_ns)
+{
+	uint64_t length_ns = PORT_INTERVAL_S * NS_PER_S;
+	if (l->config.has_schedule)
+		return; /* computed: only the port may differ, and link_rotation has that */
+	if (l->config.door_count > 0)
+		length_ns = l->config.doors[0].until_ns - l->config.doors[0].from_ns;
+	struct link_door *door = place_of_door(l, generation);
+	if (door->generation != generation || !bytes_equal(door->key, key, KEY_SIZE))
+		forget_gate(l, generation);
+	*door = (struct link_door){ .generation = generation, .port = port };
+	memcpy(door->key, key, KEY_SIZE);
+	door->from_ns = link_relay_time(l) + wait_ns;
+	door->until_ns = door->from_ns + length_ns;
+}
+
 /* ---- where the next HELLO goes ----------------------------------------------------------- */
 
 /*

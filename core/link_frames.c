@@ -124,12 +124,14 @@ static void take_port_next(struct link *l, struct view body)
 	const struct wire_port_next *next = (const void *)body.data;
 	uint64_t door = load_le64(next->door);
 	uint16_t port = load_le16(next->port);
-	if (port == 0 || link_gate(l, door) == NULL)
-		return;   /* without its key we need a new file */
+	uint64_t wait_ns = load_le32(next->seconds_left) * NS_PER_S;
+	if (port == 0 || wait_ns > LINK_ROTATION_MAX_NS)
+		return;
+	link_learn_door(l, door, port, next->key, wait_ns);
 	l->rotation = (struct link_rotation){
 		.door = door,
 		.port = port,
-		.switch_ns = l->now.mono_ns + load_le32(next->seconds_left) * NS_PER_S,
+		.switch_ns = l->now.mono_ns + wait_ns,
 	};
 }
 

@@ -46,6 +46,7 @@ enum {
 #define LINK_SUPERSEDED_NS (30 * NS_PER_S)      /* another of us is connected: do not fight */
 #define LINK_SLOW_NS (10 * NS_PER_S)            /* the relay is full or draining */
 #define LINK_RESTART_NS (1 * NS_PER_S)          /* the relay said goodbye: let it come back */
+#define LINK_ROTATION_MAX_NS (86400 * NS_PER_S) /* a door further off is nonsense */
 #define LINK_QUESTION_NS (1 * NS_PER_S)         /* first repetition; doubles */
 #define LINK_IDLE_LEAST_NS (20 * NS_PER_S)      /* whatever the relay says */
 #define LINK_KEEPALIVE_LEAST_NS (5 * NS_PER_S)  /* likewise */
@@ -215,6 +216,9 @@ bool link_gates_init(struct link *l) MUST_CHECK;         /* false: memory */
 void link_gates_fini(struct link *l);
 /* Its keys, derived if need be. NULL: a door that we have no key of. */
 struct link_gate *link_gate(struct link *l, uint64_t generation);
+/* The relay told of a door, which begins in `wait_ns`: keep it beside those of the file. */
+void link_learn_door(struct link *l, uint64_t generation, uint16_t port,
+		     const uint8_t key[KEY_SIZE], uint64_t wait_ns);
 /* Where the HELLO number `order` of a round goes. False: no door or address at all. */
 bool link_choose_route(const struct link *l, uint32_t order, struct link_route *out) MUST_CHECK;
 /* When the present door ends by the relay's wall clock; 0: unknown. */

@@ -37,7 +37,7 @@ const struct open_door *doors_current(const struct doors *d, uint64_t wall_ns)
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-struct keeper_door {
+struct keeper_opening {
 	uint64_t generation;
 	uint16_t port;
 	const struct door_keys *keys;
@@ -46,7 +46,7 @@ struct keeper_door {
 
 static void keeper_open(struct keeper *k, void *state, struct instant now)
 {
-	struct keeper_door *door = state;
+	struct keeper_opening *door = state;
 	(void)now;
 	door->is_open = keeper_open_door(k, door->generation, door->port, door->keys);
 }
@@ -75,7 +75,7 @@ static int open_port(struct doors *d, struct open_door *door, uint16_t number)
 	opening.port.bind_v4.port = address_is_set(&opening.port.bind_v4) ? number : 0;
 	opening.port.bind_v6.port = address_is_set(&d->config.bind_v6) ? number : 0;
 	door_keys_derive(door->key, &opening.keys);
-	struct keeper_door keeper = { .generation = door->generation, .port = number,
+	struct keeper_opening keeper = { .generation = door->generation, .port = number,
 				      .keys = &opening.keys };
 	int result = 0;
 	unsigned opened = 0;
@@ -143,6 +143,40 @@ int doors_start(struct doors *d, uint64_t wall_ns)
 	return open_generation(d, schedule_generation(&d->config.schedule, wall_ns));
 }
 
+/* ---- rotation --------------------------------------------------------------------------- */
+
+static void keeper_announce(struct keeper *k, void *state, struct instant now)
+{
+	keeper_announce_door(k, state, now);
+}
+
+/* Tell all sessions to go there at `begins_ns`. */
+static void announce(struct doors *d, const struct open_door *door, uint64_t begins_ns)
+{
+	struct keeper_door next = { .door = door->generation, .port = door->port,
+				    .begins_ns = begins_ns };
+	memcpy(next.key, door->key, sizeof(next.key));
+	keeper_thread_call(d->config.keeper, keeper_announce, &next);
+	bytes_wipe(&next, sizeof(next));
+	d->rotations++;
+}
+
+int doors_rotate_now(struct doors *d, uint64_t wall_ns, uint64_t *opened)
+{
+	uint64_t newest = schedule_generation(&d->config.schedule, wall_ns);
+	if (d->config.mode == DOOR_MODE_FIXED)
+		return -EOPNOTSUPP;
+	for (size_t i = 0; i < DOORS_MAX; i++)
+		if (d->open[i].is_open && d->open[i].generation > newest)
+			newest = d->open[i].generation;
+	int result = open_generation(d, newest + 1);
+	if (result < 0)
+		return result;
+	*opened = newest + 1;
+	announce(d, find(d, newest + 1), wall_ns + DOORS_ROTATE_WAIT_S * NS_PER_S);
+	return 0;
+}
+
 /* ---- as time goes by -------------------------------------------------------------------- */
 
 uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
@@ -152,11 +186,13 @@ uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 	uint64_t notice_ns = schedule_begin_ns(s, now + 1) - d->config.notice_s * NS_PER_S;
 	uint64_t next_ns = wall_ns < notice_ns ? notice_ns : schedule_begin_ns(s, now + 1);
 	*opened = 0;
-	if (find(d, now) == NULL && open_generation(d, now) == 0)
-		*opened = now; /* the machine slept over the notice */
+	if (find(d, now) == NULL && open_generation(d, now) == 0) {
+		*opened = now; /* the machine slept over the notice, or the clock was set */
+		announce(d, find(d, now), wall_ns);
+	}
 	if (wall_ns >= notice_ns && find(d, now + 1) == NULL && open_generation(d, now + 1) == 0) {
 		*opened = now + 1;
-		d->rotations++;
+		announce(d, find(d, now + 1), schedule_begin_ns(s, now + 1));
 	}
 	for (size_t i = 0; i < DOORS_MAX; i++) {
 		struct open_door *door = &d->open[i];

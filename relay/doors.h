@@ -12,6 +12,11 @@
 
 enum door_mode { DOOR_MODE_SCHEDULE, DOOR_MODE_RANDOM, DOOR_MODE_FIXED };
 
+enum {
+	DOORS_ROTATE_WAIT_S = 2,        /* from a rotation by hand until sessions move: all have
+					 * heard of it by then at common round trips */
+};
+
 struct doors_config {
 	struct schedule schedule;
 	enum door_mode mode;
@@ -50,6 +55,11 @@ int doors_start(struct doors *d, uint64_t wall_ns) MUST_CHECK;
 /* What the time demands: opens, closes. Returns the wall clock of the next call. *opened is the
  * generation that was opened now, or 0. */
 uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened);
+
+/* Open the next door now and send all sessions there; the present one stays open for its time, for
+ * devices that compute it. 0, -EOPNOTSUPP with a fixed port, -ENOSPC while DOORS_MAX are open, or
+ * -errno of the last port tried. */
+int doors_rotate_now(struct doors *d, uint64_t wall_ns, uint64_t *opened) MUST_CHECK;
 
 /* The door of a generation, if it is open. */
 const struct open_door *doors_find(const struct doors *d, uint64_t generation);

@@ -202,6 +202,25 @@ static bool start_keeper(struct server *s, struct server_error *error)
 	return result == 0 || server_fail(error, EX_OSERR, "keeper: %s", strerror(-result));
 }
 
+/* A port that the kernel has lent to some client cannot be bound when its generation comes. */
+static void warn_of_ephemeral_ports(const struct settings *set)
+{
+	unsigned first = 0, last = 0;
+	char remedy[80];
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	if (file == NULL)
+		return;
+	bool is_read = fscanf(file, "%u %u", &first, &last) == 2;
+	fclose(file);
+	if (!is_read || set->rotation.mode == DOOR_MODE_FIXED || last < set->rotation.port_first ||
+	    first > set->rotation.port_last)
+		return;
+	snprintf(remedy, sizeof(remedy), "sysctl net.ipv4.ip_local_port_range=\"%u %u\"", first,
+		 set->rotation.port_first - 1);
+	log_event(LOG_LEVEL_WARNING, "ports_overlap_ephemeral", LOG_NUMBER("first", first),
+		  LOG_NUMBER("last", last), LOG_TEXT("remedy", remedy));
+}
+
 static bool start_doors(struct server *s, struct server_error *error)
 {
 	const struct settings *set = s->settings;
@@ -232,6 +251,8 @@ static bool start_doors(struct server *s, struct server_error *error)
 		return server_fail(error, EX_UNAVAILABLE, "listen: %s; see [network] listen, "
 				   "listen6 and [rotation]", strerror(-result));
 	s->doors_next_ns = wall_ns; /* the notice may have begun already */
+	s->clock_offset_ns = (int64_t)(wall_ns - clock_now().mono_ns);
+	warn_of_ephemeral_ports(set);
 	const struct open_door *door = doors_current(&s->doors, wall_ns);
 	log_event(LOG_LEVEL_INFO, "listening", LOG_NUMBER("port", door->port),
 		  LOG_NUMBER("generation", door->generation),

@@ -1,4 +1,5 @@
 /* What clawchatctl can ask: one function a command, each answering a JSON object. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -121,6 +122,7 @@ static json_t *keeper_numbers_json(const struct keeper_stats *k)
 	put(object, "frames_malformed", k->frames_malformed);
 	put(object, "path_challenges", k->path_challenges);
 	put(object, "path_moves", k->path_moves);
+	put(object, "doors_told", k->doors_told);
 	put(object, "table_full", k->table_full);
 	put(object, "channels_full", k->channels_full);
 	return object;
@@ -237,8 +239,28 @@ static json_t *issue(void *state, const json_t *request)
 	return answer;
 }
 
+static json_t *rotate_port(void *state, const json_t *request)
+{
+	struct server *s = state;
+	uint64_t opened = 0;
+	(void)request;
+	int result = server_rotate_port(s, &opened);
+	if (result == -EOPNOTSUPP)
+		return admin_error(EX_CONFIG, "[rotation] mode is fixed: the port stays");
+	if (result == -ENOSPC)
+		return admin_error(EX_UNAVAILABLE, "as many ports are open as can be; try again when "
+				   "the oldest has closed");
+	if (result < 0)
+		return admin_error(EX_UNAVAILABLE, strerror(-result));
+	json_t *answer = json_object();
+	put(answer, "door", opened);
+	put(answer, "port", doors_find(&s->doors, opened)->port);
+	return answer;
+}
+
 const struct admin_command server_commands[] = {
 	{ "status", status }, { "stats", stats },  { "sessions", sessions },
 	{ "peers", sessions }, { "issue", issue },
+	{ "rotate-port", rotate_port },
 };
 const size_t server_command_count = sizeof(server_commands) / sizeof(server_commands[0]);

@@ -41,6 +41,7 @@ struct server {
 	int epoll_fd, signal_fd, event_fd;
 	bool is_stopping, is_draining;
 	uint64_t doors_next_ns;          /* wall clock */
+	int64_t clock_offset_ns;         /* wall minus mono, when last looked at */
 	uint64_t sweep_next_ns;          /* mono */
 	uint64_t drain_until_ns;         /* mono */
 	struct issued_file current;
@@ -60,5 +61,6 @@ extern const struct admin_command server_commands[];
 extern const size_t server_command_count;
 
 /* server_run.c */
+int server_rotate_port(struct server *s, uint64_t *opened) MUST_CHECK;
 bool server_issue(struct server *s, const char *path, struct issued_file *out,
 		  char error[ISSUER_ERROR_MAX]) MUST_CHECK;

@@ -16,6 +16,7 @@
 
 #define SWEEP_NS (60 * NS_PER_S)
 #define DRAIN_NS (2 * NS_PER_S)           /* for the goodbyes to be acknowledged */
+#define CLOCK_STEP_NS ((int64_t)(2 * NS_PER_S)) /* ntpd slews smaller ones */
 #define LONGEST_WAIT_NS (10 * NS_PER_S)
 
 enum { EVENTS_PER_ROUND = 8 };
@@ -37,19 +38,35 @@ bool server_issue(struct server *s, const char *path, struct issued_file *out,
 	return true;
 }
 
-static void tick_doors(struct server *s, struct instant now)
+/* A door was opened: say so, and write the file that knows it. */
+static void tell_door(struct server *s, uint64_t opened)
 {
-	uint64_t opened;
 	char error[ISSUER_ERROR_MAX];
 	struct issued_file file;
-	s->doors_next_ns = doors_tick(&s->doors, now.wall_ns, &opened);
-	if (opened == 0)
-		return;
 	const struct open_door *door = doors_find(&s->doors, opened);
 	log_event(LOG_LEVEL_INFO, "door_opened", LOG_NUMBER("generation", opened),
 		  LOG_NUMBER("port", door != NULL ? door->port : 0));
 	if (server_issue(s, NULL, &file, error))
 		notify_status("port %u, newest file %s", door != NULL ? door->port : 0, file.path);
+}
+
+static void tick_doors(struct server *s, struct instant now)
+{
+	uint64_t opened;
+	s->doors_next_ns = doors_tick(&s->doors, now.wall_ns, &opened);
+	if (opened != 0)
+		tell_door(s, opened);
+}
+
+int server_rotate_port(struct server *s, uint64_t *opened)
+{
+	int result = doors_rotate_now(&s->doors, clock_now().wall_ns, opened);
+	if (result == 0)
+		tell_door(s, *opened);
+	else
+		log_event(LOG_LEVEL_WARNING, "port_not_rotated",
+			  LOG_TEXT("error", strerror(-result)));
+	return result;
 }
 
 static void sweep(struct server *s, struct instant now)
@@ -96,6 +113,7 @@ static void log_statistics(const struct server *s)
 static void take_signals(struct server *s, struct instant now)
 {
 	struct signalfd_siginfo info;
+	uint64_t opened;
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGTERM:
@@ -108,6 +126,10 @@ static void take_signals(struct server *s, struct instant now)
 			break;
 		case SIGUSR1:
 			log_statistics(s);
+			break;
+		case SIGUSR2:
+			if (server_rotate_port(s, &opened) < 0)
+				break; /* said in the log */
 			break;
 		default:
 			break;
@@ -171,8 +193,22 @@ static int wait_ms(const struct server *s, struct instant now)
 	return (int)((wait_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
+/* The wall clock moved by itself: the schedule follows it, so the operator is to know. */
+static void watch_clock(struct server *s, struct instant now)
+{
+	int64_t offset_ns = (int64_t)(now.wall_ns - now.mono_ns);
+	int64_t moved_ns = offset_ns - s->clock_offset_ns;
+	if (moved_ns > CLOCK_STEP_NS || moved_ns < -CLOCK_STEP_NS) {
+		log_event(LOG_LEVEL_WARNING, moved_ns < 0 ? "clock_went_back" : "clock_jumped",
+			  LOG_NUMBER("seconds", moved_ns / (int64_t)NS_PER_S));
+		s->doors_next_ns = now.wall_ns;
+	}
+	s->clock_offset_ns = offset_ns;
+}
+
 static void tick(struct server *s, struct instant now)
 {
+	watch_clock(s, now);
 	if (!s->is_draining && now.wall_ns >= s->doors_next_ns)
 		tick_doors(s, now);
 	if (now.mono_ns >= s->sweep_next_ns)

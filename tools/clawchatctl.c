@@ -163,6 +163,12 @@ static void print_issue(const json_t *a)
 	       when(number(a, "valid_until"), until, sizeof(until)));
 }
 
+static void print_door(const json_t *a)
+{
+	printf("port %lld is open (generation %lld); sessions move there now\n", number(a, "port"),
+	       number(a, "door"));
+}
+
 static const struct command commands[] = {
 	{ "status", "", "what runs, on which port, until when the current file is valid",
 	  no_arguments, print_status },
@@ -172,6 +178,8 @@ static const struct command commands[] = {
 	{ "peers", "", "peer, device and file of each session", no_arguments, print_peers },
 	{ "issue", "[FILE]", "write a new security file (default: into the files directory)",
 	  issue_arguments, print_issue },
+	{ "rotate-port", "", "open the next port now and send all sessions there", no_arguments,
+	  print_door },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -223,7 +231,7 @@ static void print_help(void)
 {
 	printf("usage: clawchatctl [--socket PATH] [--json] COMMAND [ARGUMENT]\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		printf("  %-10s %-7s %s\n", commands[i].name, commands[i].arguments,
+		printf("  %-12s %-7s %s\n", commands[i].name, commands[i].arguments,
 		       commands[i].help);
 	printf("\n  -s, --socket PATH  admin socket (default: $CLAWCHAT_SOCKET, else\n"
 	       "                     " SOCKET_DEFAULT ")\n"
