@@ -22,7 +22,7 @@
 enum {
 	ENGINE_SLOTS = 2 * ENGINE_PORTS_MAX,
 
-	/* Fewer than would be handy, so that they stay in the L2 cache (PERFORMANCE: 6 to 18 %). */
+	/* Fewer than would be handy, so that they stay in the L2 cache (measured: 6 to 18 %). */
 	SMALL_BUFFERS = 128,
 	SMALL_BUFFER_SIZE = 2048,     /* payload above 1,904 bytes is cut: jumbo frames want GRO */
 	LARGE_BUFFERS = 16,           /* each may hold a whole train: 11 % for bulk over 32 */
