@@ -282,6 +282,37 @@ static void two_who_open_each_other_share_a_channel(void **state)
 	lobby_destroy(l);
 }
 
+/* An offer that still waits for room in the target's queue is not made when the target opens by
+ * itself: in one packet it acknowledges what was in the way, and asks. */
+static void an_offer_overtaken_is_not_made(void **state)
+{
+	struct lobby *l = make(2);
+	struct lobby_client *c = &l->clients[0];
+	struct wire_open open = { .request = store_le32(1) };
+	const struct wire_ack ack = { .next = store_le32(RELIABLE_QUEUE) };
+	uint8_t plain[256];
+	struct frame_writer w = { .data = plain, .capacity = sizeof plain };
+
+	(void)state;
+	c->is_rude = true;
+	for (unsigned i = 0; i < RELIABLE_QUEUE; i++)
+		lobby_say(l, 0, FRAME_OPEN, &open, sizeof open); /* to nobody: all fail */
+	open_to(l, 1, 0, 50);
+	assert_int_equal(take_offer(l, 0, 1), 0);
+	c->is_rude = false;
+	open.request = store_le32(60);
+	lobby_peer(l, 1, open.peer);
+	lobby_put(c, &w, FRAME_ACK, &ack, sizeof ack);
+	lobby_put(c, &w, FRAME_OPEN, &open, sizeof open);
+	lobby_say_plain(l, 0, view_of(plain, w.size));
+	uint32_t target = take_opened(l, 0, 60, false);
+	uint32_t opener = take_opened(l, 1, 50, true);
+	assert_true(carries(l, 0, target, 1));
+	assert_true(carries(l, 1, opener, 0));
+	assert_int_equal(take_offer(l, 0, 1), 0);
+	lobby_destroy(l);
+}
+
 static void asking_twice_is_answered_once_each(void **state)
 {
 	struct lobby *l = make(2);
@@ -302,7 +333,8 @@ static void opening_again_begins_anew(void **state)
 {
 	(void)state;
 	for (uint32_t again = 0; again < 2; again++) { /* by the opener, by the target */
-		struct lobby *l = make(2);
+		struct lobby *l = make(3);
+		connect_pair(l, 0, 2); /* so that one's list is the shorter, then the other's */
 		struct ends ends = connect_pair(l, 0, 1);
 		uint32_t old_again = again == 0 ? ends.opener : ends.target;
 		uint32_t old_other = again == 0 ? ends.target : ends.opener;
@@ -317,7 +349,7 @@ static void opening_again_begins_anew(void **state)
 		say_channel(l, 1 - again, FRAME_ACCEPT, target);
 		uint32_t opener = take_opened(l, again, 3, true);
 		assert_true(carries(l, again, opener, 1 - again));
-		assert_int_equal(channels_count(l->channels), 2);
+		assert_int_equal(channels_count(l->channels), 4);
 		lobby_destroy(l);
 	}
 }
@@ -449,6 +481,7 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(an_offer_is_refused),
 	cmocka_unit_test(an_offer_waits_ten_seconds),
 	cmocka_unit_test(two_who_open_each_other_share_a_channel),
+	cmocka_unit_test(an_offer_overtaken_is_not_made),
 	cmocka_unit_test(asking_twice_is_answered_once_each),
 	cmocka_unit_test(opening_again_begins_anew),
 	cmocka_unit_test(channels_end_with_their_session),

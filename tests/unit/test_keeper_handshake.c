@@ -191,6 +191,29 @@ static void under_load_a_cookie_is_asked_for(void **state)
 	lobby_destroy(l);
 }
 
+/* However the dice fall, a COOKIE is smaller than the HELLO that it answers. */
+static void a_cookie_is_smaller_than_its_hello(void **state)
+{
+	struct lobby *l = make(1);
+	struct lobby_client *c = &l->clients[0];
+	uint64_t smallest = UINT64_MAX, largest = 0;
+
+	(void)state;
+	l->queue_depth = HANDSHAKE_COOKIE_DEPTH + 1;
+	for (unsigned i = 0; i < 300; i++) {
+		uint64_t sent = sent_to(l, LOBBY_FIRST_PORT);
+		c->has_cookie = false;
+		lobby_hello(l, 0);
+		sent = sent_to(l, LOBBY_FIRST_PORT) - sent;
+		assert_in_range(sent, WIRE_OVERHEAD + sizeof(struct wire_cookie),
+				c->hello_size - 1);
+		smallest = sent < smallest ? sent : smallest;
+		largest = sent > largest ? sent : largest;
+	}
+	assert_true(largest - smallest > HELLO_SIZE_MIN);
+	lobby_destroy(l);
+}
+
 static void a_cookie_lives_for_two_lifetimes_at_most(void **state)
 {
 	struct lobby *l = make(1);
@@ -267,6 +290,10 @@ static void a_full_table_says_so(void **state)
 	lobby_say(l, 2, FRAME_GOODBYE, &bye, sizeof bye);
 	lobby_connect(l, SLOTS);
 	assert_int_equal(table_count(l->table), SLOTS);
+	/* A place that is free but for the wait for the workers is waited for. */
+	struct session_id id = l->clients[SLOTS].session.id;
+	assert_true(keeper_end_session(l->keeper, id, REASON_NONE, l->now));
+	lobby_connect(l, 2);
 	lobby_destroy(l);
 }
 
@@ -320,6 +347,27 @@ static void retries_leave_nothing_behind(void **state)
 	lobby_wait(l, SESSION_PENDING_NS + NS_PER_S);
 	assert_int_equal(table_count(l->table), 1);
 	assert_int_equal(lobby_events(l, KEEPER_SESSION_DOWN, NULL), 0);
+	for (unsigned i = 0; i < 3; i++)
+		lobby_hello(l, 0);
+	assert_int_equal(table_count(l->table), 4);
+	lobby_say(l, 0, FRAME_PING, &(struct wire_ping){ 0 }, sizeof(struct wire_ping));
+	lobby_run(l);
+	assert_int_equal(table_count(l->table), 1);
+	lobby_destroy(l);
+}
+
+/* Forgeries prove nothing. */
+static void a_forgery_establishes_nothing(void **state)
+{
+	struct lobby *l = make(1);
+	struct keeper_session session;
+
+	(void)state;
+	lobby_hello(l, 0);
+	struct upcall u = { .kind = UPCALL_FORGERIES, .session = l->clients[0].session.id };
+	keeper_upcall(l->keeper, &u, 0, l->now);
+	assert_true(lobby_find(l, 0, &session));
+	assert_false(session.is_established);
 	lobby_destroy(l);
 }
 
@@ -350,12 +398,14 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(strangers_get_silence),
 	cmocka_unit_test(holders_are_told_why_not),
 	cmocka_unit_test(under_load_a_cookie_is_asked_for),
+	cmocka_unit_test(a_cookie_is_smaller_than_its_hello),
 	cmocka_unit_test(a_cookie_lives_for_two_lifetimes_at_most),
 	cmocka_unit_test(a_prefix_has_its_rate),
 	cmocka_unit_test(the_unproved_get_a_quarter),
 	cmocka_unit_test(a_full_table_says_so),
 	cmocka_unit_test(a_new_session_supersedes_when_it_is_used),
 	cmocka_unit_test(retries_leave_nothing_behind),
+	cmocka_unit_test(a_forgery_establishes_nothing),
 	cmocka_unit_test(a_malformed_hello_gets_silence),
 };
 
