@@ -1,6 +1,7 @@
 /* What clawchatctl can ask: one function a command, each answering a JSON object. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -131,16 +132,16 @@ static json_t *keeper_numbers_json(const struct keeper_stats *k)
 static json_t *queue_numbers(const struct server *s)
 {
 	json_t *object = json_object();
-	uint64_t batches = 0, sends_full = 0, orders_full = 0;
+	uint64_t batches = 0, sends_full = 0, forgets_full = 0;
 	for (unsigned i = 0; i < s->worker_count; i++) {
 		const struct worker_counters *c = worker_counters(s->workers[i]);
 		batches += load_relaxed(&c->batches);
 		sends_full += load_relaxed(&c->sends_full);
-		orders_full += load_relaxed(&c->orders_full);
+		forgets_full += load_relaxed(&c->forgets_full);
 	}
 	put(object, "batches", batches);
 	put(object, "sends_full", sends_full);
-	put(object, "orders_full", orders_full);
+	put(object, "forgets_full", forgets_full);
 	put(object, "events_lost", keeper_thread_events_lost(s->keeper));
 	put(object, "files_issued", s->files_issued);
 	put(object, "ports_skipped", s->doors.ports_skipped);
@@ -164,12 +165,13 @@ static json_t *stats(void *state, const json_t *request)
 /* ---- sessions --------------------------------------------------------------------------- */
 
 struct session_list {
-	json_t *array;
+	struct keeper_session sessions[SESSIONS_PER_ANSWER];
+	size_t count;
 	uint32_t cursor;
-	bool is_cut;
+	struct instant now;
 };
 
-static void session_json(const struct keeper_session *session, json_t *array, struct instant now)
+static json_t *session_json(const struct keeper_session *session, struct instant now)
 {
 	char text[ADDRESS_TEXT_SIZE];
 	json_t *object = json_object();
@@ -192,31 +194,37 @@ static void session_json(const struct keeper_session *session, json_t *array, st
 	put(object, "channels", session->channels);
 	put(object, "epoch", session->epoch);
 	json_object_set_new(object, "established", json_boolean(session->is_established));
-	json_array_append_new(array, object);
+	return object;
 }
 
+/* In the keeper's thread: copies only. */
 static void list_sessions(struct keeper *k, void *state, struct instant now)
 {
 	struct session_list *list = state;
-	struct keeper_session session;
-	for (unsigned i = 0; i < SESSIONS_PER_ANSWER; i++) {
-		if (!keeper_next_session(k, &list->cursor, &session))
-			return;
-		session_json(&session, list->array, now);
-	}
-	list->is_cut = true;
+	list->now = now;
+	while (list->count < SESSIONS_PER_ANSWER &&
+	       keeper_next_session(k, &list->cursor, &list->sessions[list->count]))
+		list->count++;
 }
 
 static json_t *sessions(void *state, const json_t *request)
 {
 	struct server *s = state;
-	struct session_list list = { .array = json_array() };
+	json_int_t cursor = json_integer_value(json_object_get(request, "cursor"));
+	struct session_list *list = calloc(1, sizeof(*list));
+	if (list == NULL)
+		return NULL;
+	/* Beyond the last slot the walk ends at once. */
+	list->cursor = cursor < 0 || cursor > UINT32_MAX ? UINT32_MAX : (uint32_t)cursor;
+	keeper_thread_call(s->keeper, list_sessions, list);
+	json_t *array = json_array();
+	for (size_t i = 0; i < list->count; i++)
+		json_array_append_new(array, session_json(&list->sessions[i], list->now));
 	json_t *answer = json_object();
-	list.cursor = (uint32_t)json_integer_value(json_object_get(request, "cursor"));
-	keeper_thread_call(s->keeper, list_sessions, &list);
-	json_object_set_new(answer, "sessions", list.array);
-	if (list.is_cut)
-		put(answer, "cursor", list.cursor); /* ask again from here */
+	json_object_set_new(answer, "sessions", array);
+	if (list->count == SESSIONS_PER_ANSWER)
+		put(answer, "cursor", list->cursor); /* ask again from here */
+	free(list);
 	return answer;
 }
 

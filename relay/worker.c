@@ -5,6 +5,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "net/clock.h"
 
@@ -17,7 +18,7 @@ struct outgoing {
 	uint8_t bytes[DATAGRAM_SIZE_MAX];
 };
 
-enum order_kind { ORDER_OPEN_DOOR, ORDER_CLOSE_DOOR, ORDER_FORGET };
+enum order_kind { ORDER_OPEN_DOOR, ORDER_CLOSE_DOOR };
 
 /* An order with somebody waiting for its result. */
 struct opening_order {
@@ -29,7 +30,6 @@ struct opening_order {
 struct order {
 	enum order_kind kind;
 	uint64_t door;
-	struct session_id session;
 	struct opening_order *opening;
 };
 
@@ -39,9 +39,11 @@ struct worker {
 	pthread_t thread;
 	struct mailbox *sends;          /* struct outgoing */
 	struct mailbox *orders;         /* struct order */
+	struct mailbox *forgets;        /* struct session_id */
 
 	/* Atomic. */
 	_Atomic bool is_stopping;
+	_Atomic bool must_forget_all;
 	struct worker_counters counters;
 
 	/* Owner: the worker's thread. */
@@ -51,15 +53,23 @@ struct worker {
 	struct outgoing outgoing[SENDS_PER_ROUND];
 	struct upcall_item upcall;
 
-	/* Start-up: engine_create() runs in the worker's thread; its result comes back here. */
+	/* The engine lives and dies in the worker's thread: a ring gives its ports back at once only
+	 * there. So its start is waited for, and its end waits for the last one who wakes it. */
 	int start_result;
 	sem_t started;
+	sem_t released;
 };
 
 static void wake(void *state)
 {
 	struct worker *w = state;
 	engine_wake(w->engine);
+}
+
+static void wait_for(sem_t *semaphore)
+{
+	while (sem_wait(semaphore) != 0)
+		assert(errno == EINTR);
 }
 
 /* ---- the worker's own thread ------------------------------------------------------------ */
@@ -89,14 +99,22 @@ static void carry_out_orders(struct worker *w)
 			forward_close_door(w->forward, order.door);
 			engine_close_port(w->engine, order.door);
 			break;
-		case ORDER_FORGET:
-			forward_forget(w->forward, order.session);
-			break;
 		}
 	}
 }
 
-static void send_for_keeper(struct worker *w)
+static void forget_sessions(struct worker *w)
+{
+	struct session_id session;
+	while (mailbox_get(w->forgets, &session))
+		forward_forget(w->forward, session);
+	if (load_relaxed(&w->must_forget_all) &&
+	    exchange_acq_rel(&w->must_forget_all, false)) /* pairs with worker_forget() */
+		forward_forget(w->forward, (struct session_id){ .slot = UINT32_MAX });
+}
+
+/* True: there may be more. The datagrams' bytes stay in w->outgoing until the next round. */
+static bool send_for_keeper(struct worker *w)
 {
 	struct packet packets[SENDS_PER_ROUND];
 	size_t count = 0;
@@ -110,8 +128,7 @@ static void send_for_keeper(struct worker *w)
 	}
 	if (count > 0)
 		engine_send(w->engine, packets, count);
-	if (count == SENDS_PER_ROUND)
-		engine_wake(w->engine); /* there may be more: do not wait before the next round */
+	return count == SENDS_PER_ROUND;
 }
 
 static void pass_upcalls(struct worker *w, const struct forward_result *result)
@@ -146,7 +163,61 @@ static int set_up(struct worker *w)
 	if (result < 0)
 		return result;
 	w->forward = forward_create(&w->config.forward);
-	return w->forward != NULL ? 0 : -ENOMEM;
+	if (w->forward != NULL)
+		return 0;
+	engine_destroy(w->engine);
+	return -ENOMEM;
+}
+
+static void serve(struct worker *w)
+{
+	uint64_t wait_ns = NEVER;
+	while (!load_acquire(&w->is_stopping)) { /* pairs with worker_stop() */
+		int count = engine_receive(w->engine, w->packets, WORKER_BATCH, wait_ns);
+		if (count < 0) {
+			store_relaxed(&w->counters.failure, count);
+			return;
+		}
+		carry_out_orders(w);
+		forget_sessions(w);
+		if (count > 0)
+			work(w, (size_t)count);
+		wait_ns = send_for_keeper(w) ? 0 : NEVER;
+	}
+}
+
+/* If the engine broke, nobody who waits for an order is to wait for ever. */
+static void refuse_orders(struct worker *w)
+{
+	int failure = load_relaxed(&w->counters.failure);
+	struct order order;
+	while (failure != 0 && mailbox_get(w->orders, &order)) {
+		if (order.kind != ORDER_OPEN_DOOR)
+			continue;
+		order.opening->result = failure;
+		sem_post(&order.opening->done);
+	}
+}
+
+static bool is_released_soon(struct worker *w)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	return sem_timedwait(&w->released, &until) == 0;
+}
+
+/* The last words of those who have stopped before. */
+static void finish(struct worker *w)
+{
+	bool has_more = true;
+	while (has_more) {
+		/* What was sent must be left untouched until the next receive. */
+		if (engine_receive(w->engine, w->packets, WORKER_BATCH, 0) < 0)
+			return;
+		carry_out_orders(w);
+		has_more = send_for_keeper(w);
+	}
 }
 
 static void *run(void *state)
@@ -155,13 +226,15 @@ static void *run(void *state)
 	w->start_result = set_up(w);
 	bool is_running = w->start_result == 0;
 	sem_post(&w->started);
-	while (is_running && !load_acquire(&w->is_stopping)) { /* pairs with worker_stop() */
-		int count = engine_receive(w->engine, w->packets, WORKER_BATCH, NEVER);
-		carry_out_orders(w);
-		if (count > 0)
-			work(w, (size_t)count);
-		send_for_keeper(w);
-	}
+	if (!is_running)
+		return NULL;
+	serve(w);
+	do /* until worker_stop() is done with waking the engine */
+		refuse_orders(w);
+	while (!is_released_soon(w));
+	finish(w);
+	forward_destroy(w->forward);
+	engine_destroy(w->engine);
 	return NULL;
 }
 
@@ -169,14 +242,12 @@ static void *run(void *state)
 
 static void destroy(struct worker *w)
 {
-	if (w->forward != NULL)
-		forward_destroy(w->forward);
-	if (w->engine != NULL)
-		engine_destroy(w->engine);
 	mailbox_destroy(w->sends);
 	mailbox_destroy(w->orders);
+	mailbox_destroy(w->forgets);
 	sem_destroy(&w->started);
-	bytes_wipe(&w->upcall, sizeof(w->upcall));
+	sem_destroy(&w->released);
+	bytes_wipe(w, sizeof(*w));
 	free(w);
 }
 
@@ -188,8 +259,7 @@ static int start_thread(struct worker *w)
 		return -result;
 	snprintf(name, sizeof(name), "worker-%u", w->config.index);
 	pthread_setname_np(w->thread, name);
-	while (sem_wait(&w->started) != 0)
-		;
+	wait_for(&w->started);
 	if (w->start_result < 0)
 		pthread_join(w->thread, NULL);
 	return w->start_result;
@@ -203,6 +273,7 @@ int worker_start(struct worker **out, const struct worker_config *config)
 	memset(w, 0, sizeof(*w));
 	w->config = *config;
 	sem_init(&w->started, 0, 0);
+	sem_init(&w->released, 0, 0);
 	struct mailbox_config mail = { .wake = wake, .wake_state = w };
 	mail.item_size = sizeof(struct outgoing);
 	mail.capacity = WORKER_SENDS;
@@ -210,7 +281,11 @@ int worker_start(struct worker **out, const struct worker_config *config)
 	mail.item_size = sizeof(struct order);
 	mail.capacity = WORKER_ORDERS;
 	w->orders = mailbox_create(&mail);
-	int result = w->sends != NULL && w->orders != NULL ? start_thread(w) : -ENOMEM;
+	mail.item_size = sizeof(struct session_id);
+	mail.capacity = WORKER_FORGETS;
+	w->forgets = mailbox_create(&mail);
+	bool has_mailboxes = w->sends != NULL && w->orders != NULL && w->forgets != NULL;
+	int result = has_mailboxes ? start_thread(w) : -ENOMEM;
 	if (result < 0) {
 		destroy(w);
 		return result;
@@ -223,8 +298,9 @@ void worker_stop(struct worker *w)
 {
 	if (w == NULL)
 		return;
-	store_release(&w->is_stopping, true); /* pairs with run() */
+	store_release(&w->is_stopping, true); /* pairs with serve() */
 	engine_wake(w->engine);
+	sem_post(&w->released);
 	pthread_join(w->thread, NULL);
 	destroy(w);
 }
@@ -233,38 +309,37 @@ int worker_open_door(struct worker *w, struct door_opening *opening)
 {
 	struct opening_order waiting = { .opening = opening };
 	struct order order = { .kind = ORDER_OPEN_DOOR, .opening = &waiting };
+	if (load_relaxed(&w->counters.failure) != 0)
+		return load_relaxed(&w->counters.failure); /* nobody would answer */
 	sem_init(&waiting.done, 0, 0);
-	if (!mailbox_put(w->orders, &order)) {
-		sem_destroy(&waiting.done);
-		return -EAGAIN;
-	}
-	while (sem_wait(&waiting.done) != 0)
-		;
+	bool is_put = mailbox_put(w->orders, &order);
+	assert(is_put); /* one thread gives orders, and waits for each that opens */
+	wait_for(&waiting.done);
 	sem_destroy(&waiting.done);
 	return waiting.result;
 }
 
-static void put_order(struct worker *w, const struct order *order)
-{
-	if (!mailbox_put(w->orders, order))
-		add_relaxed(&w->counters.orders_full, 1);
-}
-
 void worker_close_door(struct worker *w, uint64_t door)
 {
-	put_order(w, &(struct order){ .kind = ORDER_CLOSE_DOOR, .door = door });
+	const struct order order = { .kind = ORDER_CLOSE_DOOR, .door = door };
+	bool is_put = mailbox_put(w->orders, &order);
+	assert(is_put || load_relaxed(&w->counters.failure) != 0);
 }
 
 void worker_forget(struct worker *w, struct session_id session)
 {
-	put_order(w, &(struct order){ .kind = ORDER_FORGET, .session = session });
+	if (mailbox_put(w->forgets, &session))
+		return;
+	add_relaxed(&w->counters.forgets_full, 1);
+	store_release(&w->must_forget_all, true); /* pairs with forget_sessions() */
+	engine_wake(w->engine);
 }
 
 void worker_send(struct worker *w, const struct packet *packet)
 {
 	struct outgoing item = { .path = packet->path, .size = packet->size };
 	assert(packet->size <= sizeof(item.bytes));
-	memcpy(item.bytes, packet->data, packet->size);
+	memcpy(item.bytes, packet->data, packet->size); /* the rest is zero: all of it is copied */
 	if (!mailbox_put(w->sends, &item))
 		add_relaxed(&w->counters.sends_full, 1);
 }

@@ -16,7 +16,8 @@
 enum {
 	WORKER_BATCH = 128,             /* datagrams per round: enough to share calls, few enough for L2 */
 	WORKER_SENDS = 512,             /* sealed datagrams waiting from the keeper */
-	WORKER_ORDERS = 1024,           /* doors, forgotten sessions */
+	WORKER_ORDERS = 16,             /* doors to open and close: few, and from one thread */
+	WORKER_FORGETS = 1024,          /* ended sessions; when full, all keys are forgotten */
 	KEEPER_HELLOS = HANDSHAKE_QUEUE_MAX,
 	KEEPER_FRAMES = 4096,           /* control packets waiting, of all workers */
 };
@@ -29,8 +30,7 @@ struct upcall_item {
 
 /* A port generation as the workers open it. */
 struct door_opening {
-	struct engine_port port;        /* door, addresses; port filled in */
-	uint16_t port_number;
+	struct engine_port port;        /* door, addresses with their port; the rest is filled in */
 	struct door_keys keys;
 };
 
@@ -47,15 +47,18 @@ struct worker;
 
 /* 0 or -errno (engine, memory, thread). */
 int worker_start(struct worker **out, const struct worker_config *config) MUST_CHECK;
-void worker_stop(struct worker *w);        /* joins and frees; NULL is allowed */
+/* Sends what it was given, closes its ports, joins and frees. Nobody else may call it any more.
+ * NULL is allowed. */
+void worker_stop(struct worker *w);
 
 /* Open a port generation in this worker and wait for it; 0 or -errno (EADDRINUSE ...). Control. */
 int worker_open_door(struct worker *w, struct door_opening *opening) MUST_CHECK;
 /* Close one; returns at once. Control. */
 void worker_close_door(struct worker *w, uint64_t door);
 
-/* Any thread. A full mailbox is counted; a datagram that does not fit in is lost, as UDP's are. */
+/* Any thread. A datagram that finds the mailbox full is counted and lost, as UDP's are. */
 void worker_send(struct worker *w, const struct packet *packet);
+/* Erase the session's expanded keys soon. Any thread. */
 void worker_forget(struct worker *w, struct session_id session);
 
 enum engine_kind worker_engine(const struct worker *w);
@@ -64,7 +67,8 @@ int worker_engine_refusal(const struct worker *w);       /* why not io_uring; 0:
 struct worker_counters {
 	_Atomic uint64_t batches;
 	_Atomic uint64_t sends_full;      /* keeper's datagrams lost: mailbox full */
-	_Atomic uint64_t orders_full;
+	_Atomic uint64_t forgets_full;    /* all keys forgotten instead of some: mailbox full */
+	_Atomic int failure;              /* -errno of an engine that broke: it has given up */
 };
 
 /* Any thread. */
