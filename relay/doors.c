@@ -1,25 +1,22 @@
 #include "relay/doors.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/udp_socket.h"
 
 void doors_init(struct doors *d, const struct doors_config *config)
 {
 	memset(d, 0, sizeof(*d));
 	d->config = *config;
+	assert(config->mode != DOOR_MODE_FIXED ||
+	       config->schedule.port_first == config->schedule.port_last);
 }
 
 void doors_fini(struct doors *d)
 {
 	bytes_wipe(d, sizeof(*d));
-}
-
-static struct open_door *find(struct doors *d, uint64_t generation)
-{
-	for (size_t i = 0; i < DOORS_MAX; i++)
-		if (d->open[i].is_open && d->open[i].generation == generation)
-			return &d->open[i];
-	return NULL;
 }
 
 const struct open_door *doors_find(const struct doors *d, uint64_t generation)
@@ -63,6 +60,45 @@ static void close_workers(struct doors *d, uint64_t generation, unsigned count)
 		worker_close_door(d->config.workers[i], generation);
 }
 
+static bool is_ours(const struct doors *d, uint16_t port)
+{
+	for (size_t i = 0; i < DOORS_MAX; i++)
+		if (d->open[i].is_open && d->open[i].port == port)
+			return true;
+	return false;
+}
+
+/* The workers share their port, and would share it with another relay of this user as well, each
+ * getting half of the packets. So first it is asked for without sharing. */
+static int try_alone(const struct address *bind_to)
+{
+	const struct udp_socket_options alone = { .share_port = false };
+	if (!address_is_set(bind_to))
+		return 0;
+	int fd = udp_socket_open(bind_to, &alone);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static int open_in_workers(struct doors *d, struct door_opening *opening)
+{
+	uint16_t number = (uint16_t)(opening->port.bind_v4.port | opening->port.bind_v6.port);
+	int result = 0;
+	if (!is_ours(d, number)) {
+		result = try_alone(&opening->port.bind_v4);
+		if (result == 0)
+			result = try_alone(&opening->port.bind_v6);
+	}
+	for (unsigned i = 0; i < d->config.worker_count && result == 0; i++) {
+		result = worker_open_door(d->config.workers[i], opening);
+		if (result < 0)
+			close_workers(d, opening->port.door, i);
+	}
+	return result;
+}
+
 /* One port, in every worker, then in the keeper; all or nothing. */
 static int open_port(struct doors *d, struct open_door *door, uint16_t number)
 {
@@ -70,25 +106,21 @@ static int open_port(struct doors *d, struct open_door *door, uint16_t number)
 		.port = { .door = door->generation,
 			  .bind_v4 = d->config.bind_v4,
 			  .bind_v6 = d->config.bind_v6 },
-		.port_number = number,
 	};
-	opening.port.bind_v4.port = address_is_set(&opening.port.bind_v4) ? number : 0;
+	opening.port.bind_v4.port = address_is_set(&d->config.bind_v4) ? number : 0;
 	opening.port.bind_v6.port = address_is_set(&d->config.bind_v6) ? number : 0;
 	door_keys_derive(door->key, &opening.keys);
-	struct keeper_opening keeper = { .generation = door->generation, .port = number,
-				      .keys = &opening.keys };
-	int result = 0;
-	unsigned opened = 0;
-	while (result == 0 && opened < d->config.worker_count)
-		result = worker_open_door(d->config.workers[opened++], &opening);
+	int result = open_in_workers(d, &opening);
 	if (result == 0) {
+		struct keeper_opening keeper = { .generation = door->generation,
+						 .port = number,
+						 .keys = &opening.keys };
 		keeper_thread_call(d->config.keeper, keeper_open, &keeper);
-		result = keeper.is_open ? 0 : -ENOSPC;
-	} else {
-		opened--;
+		if (!keeper.is_open) {
+			close_workers(d, door->generation, d->config.worker_count);
+			result = -ENOSPC;
+		}
 	}
-	if (result < 0)
-		close_workers(d, door->generation, opened);
 	door->receive_buffer_bytes = opening.port.receive_buffer_bytes;
 	bytes_wipe(&opening, sizeof(opening));
 	return result;
@@ -97,16 +129,9 @@ static int open_port(struct doors *d, struct open_door *door, uint16_t number)
 static uint16_t draw_port(struct doors *d, uint64_t generation, unsigned draw)
 {
 	const struct schedule *s = &d->config.schedule;
-	switch (d->config.mode) {
-	case DOOR_MODE_FIXED:
-		return d->config.fixed_port;
-	case DOOR_MODE_RANDOM:
-		return (uint16_t)(s->port_first +
-				  random_below(&d->config.random,
-					       (uint32_t)(s->port_last - s->port_first) + 1));
-	case DOOR_MODE_SCHEDULE:
-		break;
-	}
+	uint32_t range = (uint32_t)s->port_last - s->port_first + 1;
+	if (d->config.mode == DOOR_MODE_RANDOM)
+		return (uint16_t)(s->port_first + random_below(&d->config.random, range));
 	return schedule_port(s, generation, draw);
 }
 
@@ -117,7 +142,7 @@ static int open_generation(struct doors *d, uint64_t generation)
 		if (!d->open[i].is_open)
 			door = &d->open[i];
 	if (door == NULL)
-		return -ENOSPC;
+		return d->failure = -ENOSPC;
 	door->generation = generation;
 	schedule_door_key(&d->config.schedule, generation, door->key);
 	int result = -EADDRINUSE;
@@ -127,7 +152,11 @@ static int open_generation(struct doors *d, uint64_t generation)
 		result = open_port(d, door, door->port);
 		d->ports_skipped += result == -EADDRINUSE;
 	}
-	door->is_open = result == 0;
+	d->failure = result;
+	if (result == 0)
+		door->is_open = true;
+	else
+		bytes_wipe(door, sizeof(*door));
 	return result;
 }
 
@@ -173,37 +202,59 @@ int doors_rotate_now(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 	if (result < 0)
 		return result;
 	*opened = newest + 1;
-	announce(d, find(d, newest + 1), wall_ns + DOORS_ROTATE_WAIT_S * NS_PER_S);
+	announce(d, doors_find(d, newest + 1), wall_ns + DOORS_ROTATE_WAIT_S * NS_PER_S);
 	return 0;
 }
 
 /* ---- as time goes by -------------------------------------------------------------------- */
 
-uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
+/* When a door closes: a grace after its time; at once where the clock was set back long before it
+ * (some are opened early by hand). */
+static uint64_t closing_time(const struct doors *d, const struct open_door *door, uint64_t now)
 {
-	const struct schedule *s = &d->config.schedule;
-	uint64_t now = schedule_generation(s, wall_ns);
-	uint64_t notice_ns = schedule_begin_ns(s, now + 1) - d->config.notice_s * NS_PER_S;
-	uint64_t next_ns = wall_ns < notice_ns ? notice_ns : schedule_begin_ns(s, now + 1);
-	*opened = 0;
-	if (find(d, now) == NULL && open_generation(d, now) == 0) {
-		*opened = now; /* the machine slept over the notice, or the clock was set */
-		announce(d, find(d, now), wall_ns);
-	}
-	if (wall_ns >= notice_ns && find(d, now + 1) == NULL && open_generation(d, now + 1) == 0) {
-		*opened = now + 1;
-		announce(d, find(d, now + 1), schedule_begin_ns(s, now + 1));
-	}
+	if (door->generation > now + DOORS_MAX)
+		return 0;
+	return schedule_begin_ns(&d->config.schedule, door->generation + 1) +
+	       d->config.grace_s * NS_PER_S;
+}
+
+/* Returns when the next one closes. */
+static uint64_t close_due(struct doors *d, uint64_t now, uint64_t wall_ns)
+{
+	uint64_t next_ns = NEVER;
 	for (size_t i = 0; i < DOORS_MAX; i++) {
 		struct open_door *door = &d->open[i];
-		if (!door->is_open || door->generation >= now)
+		if (!door->is_open)
 			continue;
-		uint64_t close_ns = schedule_begin_ns(s, door->generation + 1) +
-				    d->config.grace_s * NS_PER_S;
+		uint64_t close_ns = closing_time(d, door, now);
 		if (wall_ns >= close_ns)
 			close_generation(d, door);
 		else
 			next_ns = earliest(next_ns, close_ns);
+	}
+	return next_ns;
+}
+
+uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
+{
+	const struct schedule *s = &d->config.schedule;
+	uint64_t now = schedule_generation(s, wall_ns);
+	uint64_t begin_ns = schedule_begin_ns(s, now + 1);
+	uint64_t notice_ns = begin_ns - d->config.notice_s * NS_PER_S;
+	uint64_t last = wall_ns < notice_ns ? now : now + 1;
+	uint64_t next_ns = earliest(close_due(d, now, wall_ns),
+				    wall_ns < notice_ns ? notice_ns : begin_ns);
+	*opened = 0;
+	/* The present one, too: the machine may have slept over its notice, or the clock was set. */
+	for (uint64_t k = now; k <= last; k++) {
+		if (doors_find(d, k) != NULL)
+			continue;
+		if (open_generation(d, k) < 0) {
+			next_ns = earliest(next_ns, wall_ns + DOORS_RETRY_S * NS_PER_S);
+			continue;
+		}
+		*opened = k;
+		announce(d, doors_find(d, k), k == now ? wall_ns : begin_ns);
 	}
 	return next_ns;
 }

@@ -10,9 +10,11 @@
 #include "relay/keeper_thread.h"
 #include "relay/worker.h"
 
+/* FIXED: all generations on one port, which port_first and port_last of the schedule name. */
 enum door_mode { DOOR_MODE_SCHEDULE, DOOR_MODE_RANDOM, DOOR_MODE_FIXED };
 
 enum {
+	DOORS_RETRY_S = 5,              /* after no port could be bound */
 	DOORS_ROTATE_WAIT_S = 2,        /* from a rotation by hand until sessions move: all have
 					 * heard of it by then at common round trips */
 };
@@ -20,7 +22,6 @@ enum {
 struct doors_config {
 	struct schedule schedule;
 	enum door_mode mode;
-	uint16_t fixed_port;            /* DOOR_MODE_FIXED */
 	uint32_t notice_s;
 	uint32_t grace_s;
 	struct address bind_v4;         /* port ignored; unset leaves that family out */
@@ -44,16 +45,18 @@ struct doors {
 	struct open_door open[DOORS_MAX];
 	uint64_t rotations;
 	uint64_t ports_skipped;         /* could not be bound */
+	int failure;                    /* -errno of the latest generation to be opened; 0: it is */
 };
 
 void doors_init(struct doors *d, const struct doors_config *config);
 void doors_fini(struct doors *d);
 
-/* Open the current generation. 0, or -errno of the last port tried. */
+/* Open the current generation. 0, or -errno of the last port tried. A port that any other socket
+ * of the machine holds counts as busy, also where that one would share it. */
 int doors_start(struct doors *d, uint64_t wall_ns) MUST_CHECK;
 
-/* What the time demands: opens, closes. Returns the wall clock of the next call. *opened is the
- * generation that was opened now, or 0. */
+/* What the time demands: opens, closes. Returns the wall clock of the next call; it is due as well
+ * when the wall clock was set. *opened is the generation that was opened now, or 0. */
 uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened);
 
 /* Open the next door now and send all sessions there; the present one stays open for its time, for

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -89,7 +88,8 @@ static unsigned count_workers(const struct settings *settings)
 
 struct server *server_create(const struct settings *settings, struct server_error *error)
 {
-	struct server *s = calloc(1, sizeof(*s));
+	/* Bootstrap key, signing key and schedule secret lie in it. */
+	struct server *s = secret_create(sizeof(*s));
 	if (s == NULL) {
 		(void)server_fail(error, EX_OSERR, "out of memory");
 		return NULL;
@@ -229,7 +229,6 @@ static bool start_doors(struct server *s, struct server_error *error)
 		.schedule = { .interval_s = set->rotation.interval,
 			      .port_first = (uint16_t)set->rotation.port_first,
 			      .port_last = (uint16_t)set->rotation.port_last },
-		.fixed_port = (uint16_t)set->rotation.fixed_port,
 		.notice_s = set->rotation.notice,
 		.grace_s = set->rotation.grace,
 		.bind_v4 = set->network.listen,
@@ -239,9 +238,9 @@ static bool start_doors(struct server *s, struct server_error *error)
 		.worker_count = s->worker_count,
 		.keeper = s->keeper,
 	};
-	/* With a fixed port nothing rotates: one generation, as long as the relay lives. */
 	if (config.mode == DOOR_MODE_FIXED)
-		config.schedule.interval_s = UINT32_MAX;
+		config.schedule.port_first = config.schedule.port_last =
+			(uint16_t)set->rotation.fixed_port;
 	memcpy(config.schedule.secret, s->keys->schedule_secret, KEY_SIZE);
 	doors_init(&s->doors, &config);
 	bytes_wipe(&config.schedule, sizeof(config.schedule));
@@ -375,6 +374,5 @@ void server_destroy(struct server *s)
 	close_descriptor(s->epoll_fd);
 	close_descriptor(s->event_fd);
 	close_descriptor(s->signal_fd);
-	bytes_wipe(s, sizeof(*s));
-	free(s);
+	secret_destroy(s, sizeof(*s));
 }
