@@ -1,5 +1,6 @@
 #include "relay/keeper_thread.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <semaphore.h>
@@ -12,7 +13,7 @@
 enum {
 	FRAMES_PER_ROUND = 256,
 	HELLOS_PER_ROUND = 8,           /* 2 ms of handshakes, then frames and timers have a turn */
-	CALLS_MAX = 16,
+	CALLS_MAX = 2,                  /* one thread calls, and waits for each */
 };
 
 struct keeper_waker {
@@ -39,7 +40,6 @@ struct keeper_thread {
 	_Atomic uint64_t events_lost;
 
 	/* Owner: the keeper's thread. */
-	unsigned next_worker;
 	struct upcall_item item;
 };
 
@@ -90,16 +90,22 @@ static void wait_for_work(struct keeper_waker *waker, uint64_t deadline_ns)
 	struct pollfd fd = { .fd = waker->event_fd, .events = POLLIN };
 	if (ppoll(&fd, 1, &timeout, NULL) > 0 && read(waker->event_fd, &value, sizeof(value)) < 0)
 		value = 0; /* nothing was lost: the flag below decides */
-	exchange_acq_rel(&waker->is_woken, false); /* what is put from now on wakes again */
+	/* What is put from now on wakes again; what was put before is seen by the next round. */
+	exchange_acq_rel(&waker->is_woken, false);
 }
 
 /* ---- hooks of the keeper ---------------------------------------------------------------- */
 
+/* All that goes to one client leaves by one worker, in its order: reliable frames that overtake
+ * each other have to be repeated. */
 static void hook_send(void *state, const struct packet *packet)
 {
 	struct keeper_thread *t = state;
-	t->next_worker = (t->next_worker + 1) % t->config.worker_count;
-	worker_send(t->config.workers[t->next_worker], packet);
+	const struct address *to = &packet->path.remote;
+	unsigned spread = to->port;
+	for (size_t i = 0; i < sizeof(to->ip); i++)
+		spread = spread * 31 + to->ip[i];
+	worker_send(t->config.workers[spread % t->config.worker_count], packet);
 }
 
 static void hook_forget(void *state, struct session_id session)
@@ -250,8 +256,9 @@ void keeper_thread_call(struct keeper_thread *t,
 	sem_init(&done, 0, 0);
 	struct keeper_call item = { .call = call, .state = state, .done = &done };
 	bool is_put = mailbox_put(t->calls, &item);
-	while (is_put && sem_wait(&done) != 0)
-		;
+	assert(is_put); /* one thread calls, and waits each time */
+	while (sem_wait(&done) != 0)
+		assert(errno == EINTR);
 	sem_destroy(&done);
 }
 
