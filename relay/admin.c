@@ -25,7 +25,7 @@ struct admin_client {
 
 struct admin {
 	struct admin_config config;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];   /* empty: no socket of ours */
 	int listen_fd;
 	int epoll_fd;
 	struct admin_client clients[ADMIN_CLIENTS_MAX];
@@ -38,38 +38,58 @@ json_t *admin_error(int exit_code, const char *text)
 
 /* ---- socket ----------------------------------------------------------------------------- */
 
-/* True: somebody answers behind this path. */
+/* True: somebody listens behind this path, also one who is too busy to answer now. */
 static bool is_alive(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool answers = fd >= 0 && connect(fd, (const struct sockaddr *)address,
-					  sizeof(*address)) == 0;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int result = fd < 0 ? -1 :
+			      connect(fd, (const struct sockaddr *)address, sizeof(*address));
+	bool answers = result == 0 || (fd >= 0 && errno == EAGAIN);
 	if (fd >= 0)
 		close(fd);
 	return answers;
 }
 
+/* Takes away a socket that a dead process left, and nothing but a socket. 0 or -errno. */
+static int clear_path(const struct sockaddr_un *address)
+{
+	struct stat info;
+	if (lstat(address->sun_path, &info) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(info.st_mode))
+		return -EEXIST;
+	if (is_alive(address))
+		return -EADDRINUSE;
+	return unlink(address->sun_path) < 0 ? -errno : 0;
+}
+
+/* With mode 0600 from the first moment: no other thread exists that makes files when the control
+ * thread calls this. */
+static int bind_privately(int fd, const struct sockaddr_un *address)
+{
+	mode_t mask = umask(0177);
+	int result = bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
+	umask(mask);
+	return result;
+}
+
 static int open_listener(struct admin *a)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	if (strlen(a->config.socket_path) >= sizeof(address.sun_path))
+	size_t size = strlen(a->config.socket_path) + 1;
+	if (size > sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	strncpy(address.sun_path, a->config.socket_path, sizeof(address.sun_path) - 1);
-	memcpy(a->path, address.sun_path, sizeof(a->path));
+	memcpy(address.sun_path, a->config.socket_path, size);
+	int result = clear_path(&address);
+	if (result < 0)
+		return result;
 	a->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (a->listen_fd < 0)
 		return -errno;
-	if (is_alive(&address))
-		return -EADDRINUSE;
-	unlink(a->path);
-	/* Created with mode 0600 from the first moment: no other thread exists that makes files
-	 * when the control thread calls this. */
-	mode_t mask = umask(0177);
-	int result = bind(a->listen_fd, (const struct sockaddr *)&address, sizeof(address));
-	int error = errno;
-	umask(mask);
+	result = bind_privately(a->listen_fd, &address);
 	if (result < 0)
-		return -error;
+		return result;
+	memcpy(a->path, address.sun_path, size); /* ours from here on: to be removed at the end */
 	return listen(a->listen_fd, ADMIN_CLIENTS_MAX) < 0 ? -errno : 0;
 }
 
@@ -93,8 +113,6 @@ int admin_create(struct admin **out, const struct admin_config *config)
 	if (result == 0)
 		result = watch(a, a->listen_fd, LISTENER, EPOLLIN, EPOLL_CTL_ADD);
 	if (result < 0) {
-		if (result == -EADDRINUSE)
-			a->path[0] = '\0'; /* it is another's */
 		admin_destroy(a);
 		return result;
 	}
@@ -119,11 +137,10 @@ void admin_destroy(struct admin *a)
 		return;
 	for (size_t i = 0; i < ADMIN_CLIENTS_MAX; i++)
 		drop(&a->clients[i]);
-	if (a->listen_fd >= 0) {
+	if (a->path[0] != '\0')
+		unlink(a->path);
+	if (a->listen_fd >= 0)
 		close(a->listen_fd);
-		if (a->path[0] != '\0')
-			unlink(a->path);
-	}
 	if (a->epoll_fd >= 0)
 		close(a->epoll_fd);
 	free(a);

@@ -30,7 +30,9 @@ struct admin_config {
 
 struct admin;
 
-/* 0 or -errno. A socket left by a dead process is replaced; a live one gives -EADDRINUSE. */
+/* 0 or -errno. A socket left by a dead process is replaced; a live one gives -EADDRINUSE, anything
+ * else in its place -EEXIST. One request a connection. Call it while there is one thread: it
+ * changes the umask for a moment. */
 int admin_create(struct admin **out, const struct admin_config *config) MUST_CHECK;
 void admin_destroy(struct admin *a);      /* removes the socket; NULL is allowed */
 
