@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -10,7 +11,14 @@
 #include "core/instant.h"
 #include "net/clock.h"
 
-enum { LINE_MAX_BYTES = 1024, ID_BYTES = 8 };
+enum { VALUE_MAX = 1024, LINE_MAX_BYTES = 8192, ID_BYTES = 8 };
+
+/* A line under construction: written in one piece, so that lines of two processes on one stream
+ * do not mix. What does not fit is cut. */
+struct line {
+	char text[LINE_MAX_BYTES];
+	size_t size;
+};
 
 /* How often an event was told in the current second. */
 struct repetition {
@@ -69,25 +77,35 @@ static void format_address(const struct address *address, char text[ADDRESS_TEXT
 	address_format(&shown, text);
 }
 
-static void format_value(const struct log_field *field, char *out, size_t capacity)
+/* What a terminal could take for a command, or a reader for a new line, is shown as '?': control
+ * characters, those of C1 among them, which lie beyond ASCII. */
+static void make_harmless(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || (unsigned char)*text >= 0x7f)
+			*text = '?';
+}
+
+static void format_value(const struct log_field *field, char out[VALUE_MAX])
 {
 	char address[ADDRESS_TEXT_SIZE];
 	switch (field->kind) {
 	case LOG_FIELD_TEXT:
-		snprintf(out, capacity, "%s", field->text);
+		snprintf(out, VALUE_MAX, "%s", field->text != NULL ? field->text : "");
 		break;
 	case LOG_FIELD_NUMBER:
-		snprintf(out, capacity, "%lld", (long long)field->number);
+		snprintf(out, VALUE_MAX, "%lld", (long long)field->number);
 		break;
 	case LOG_FIELD_ADDRESS:
 		format_address(field->address, address);
-		snprintf(out, capacity, "%s", address);
+		snprintf(out, VALUE_MAX, "%s", address);
 		break;
 	case LOG_FIELD_ID:
-		for (size_t i = 0; i < ID_BYTES && 2 * i + 2 < capacity; i++)
-			snprintf(out + 2 * i, capacity - 2 * i, "%02x", field->id.data[i]);
+		for (size_t i = 0; i < ID_BYTES; i++)
+			snprintf(out + 2 * i, VALUE_MAX - 2 * i, "%02x", field->id.data[i]);
 		break;
 	}
+	make_harmless(out);
 }
 
 static void format_time(char *out, size_t capacity)
@@ -102,64 +120,81 @@ static void format_time(char *out, size_t capacity)
 		 (unsigned)(wall_ns % NS_PER_S / NS_PER_MS));
 }
 
-static void write_json(enum log_level level, const char *name, const struct log_field *fields,
-		       size_t count)
+__attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)
 {
-	char value[LINE_MAX_BYTES];
-	json_t *line = json_object();
+	size_t room = sizeof(line->text) - 1 - line->size; /* the newline's place is kept */
+	va_list arguments;
+	va_start(arguments, format);
+	int size = vsnprintf(line->text + line->size, room, format, arguments);
+	va_end(arguments);
+	if (size > 0)
+		line->size += (size_t)size < room ? (size_t)size : room - 1;
+}
+
+static void add_json(struct line *line, enum log_level level, const char *name,
+		     const struct log_field *fields, size_t count)
+{
+	char value[VALUE_MAX];
+	json_t *object = json_object();
 	format_time(value, sizeof(value));
-	json_object_set_new(line, "time", json_string(value));
-	json_object_set_new(line, "level", json_string(level_names[level]));
-	json_object_set_new(line, "event", json_string(name));
+	json_object_set_new(object, "time", json_string(value));
+	json_object_set_new(object, "level", json_string(level_names[level]));
+	json_object_set_new(object, "event", json_string(name));
 	for (size_t i = 0; i < count; i++) {
-		format_value(&fields[i], value, sizeof(value));
-		json_object_set_new(line, fields[i].name,
+		format_value(&fields[i], value);
+		json_object_set_new(object, fields[i].name,
 				    fields[i].kind == LOG_FIELD_NUMBER ?
 					    json_integer(fields[i].number) :
 					    json_string(value));
 	}
-	json_dumpf(line, stderr, JSON_COMPACT);
-	fputc('\n', stderr);
-	json_decref(line);
+	char *text = json_dumps(object, JSON_COMPACT);
+	/* Cut JSON would be no JSON. */
+	if (text != NULL && strlen(text) < sizeof(line->text) - 1)
+		add(line, "%s", text);
+	else
+		add(line, "{\"event\":\"%s\",\"level\":\"%s\",\"cut\":true}", name,
+		    level_names[level]);
+	free(text);
+	json_decref(object);
 }
 
 /* Quoted where a reader would otherwise not see where the value ends. */
-static void write_field(const struct log_field *field)
+static void add_field(struct line *line, const struct log_field *field)
 {
-	char value[LINE_MAX_BYTES];
-	format_value(field, value, sizeof(value));
-	bool is_plain = value[0] != '\0' && strpbrk(value, " \"=\n\t") == NULL;
-	fprintf(stderr, is_plain ? " %s=" : " %s=\"", field->name);
-	for (const char *p = value; *p != '\0'; p++)
-		fputc(*p == '"' ? '\'' : (unsigned char)*p < ' ' ? '?' : *p, stderr);
-	if (!is_plain)
-		fputc('"', stderr);
+	char value[VALUE_MAX];
+	format_value(field, value);
+	bool is_plain = value[0] != '\0' && strpbrk(value, " \"=") == NULL;
+	for (char *p = value; *p != '\0'; p++)
+		if (*p == '"')
+			*p = '\'';
+	add(line, is_plain ? " %s=%s" : " %s=\"%s\"", field->name, value);
 }
 
-static void write_text(enum log_level level, const char *name, const struct log_field *fields,
-		       size_t count)
+static void add_text(struct line *line, enum log_level level, const char *name,
+		     const struct log_field *fields, size_t count)
 {
 	char when[40];
 	if (current_format == LOG_FORMAT_JOURNALD) {
-		fprintf(stderr, "%s%s", level_prefixes[level], name);
+		add(line, "%s%s", level_prefixes[level], name);
 	} else {
 		format_time(when, sizeof(when));
-		fprintf(stderr, "%s %-7s %s", when, level_names[level], name);
+		add(line, "%s %-7s %s", when, level_names[level], name);
 	}
 	for (size_t i = 0; i < count; i++)
-		write_field(&fields[i]);
-	fputc('\n', stderr);
+		add_field(line, &fields[i]);
 }
 
 static void write_line(enum log_level level, const char *name, const struct log_field *fields,
 		       size_t count)
 {
-	flockfile(stderr);
+	struct line line;
+	line.size = 0;
 	if (current_format == LOG_FORMAT_JSON)
-		write_json(level, name, fields, count);
+		add_json(&line, level, name, fields, count);
 	else
-		write_text(level, name, fields, count);
-	funlockfile(stderr);
+		add_text(&line, level, name, fields, count);
+	line.text[line.size++] = '\n';
+	fwrite(line.text, 1, line.size, stderr); /* unbuffered: one write(2) */
 }
 
 /* True: this event has been told often enough this second. */
