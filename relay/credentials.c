@@ -3,13 +3,15 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Devices by the newest timestamp of their HELLOs: open addressing, doubled when 3/4 full. */
+/* Devices by the newest timestamp of their HELLOs: open addressing, doubled when 3/4 full. They stay
+ * as long as the relay runs: forgotten ones' old HELLOs would be told the time of day. */
 struct device_time {
 	uint8_t id[DEVICE_ID_SIZE];
 	uint64_t timestamp_ns;           /* 0: empty */
 };
 
 struct credentials {
+	uint64_t since_ns;               /* immutable */
 	pthread_mutex_t lock;            /* guards everything below */
 	struct credential_file files[CREDENTIAL_FILES_MAX];
 	size_t file_count;
@@ -20,7 +22,7 @@ struct credentials {
 
 enum { DEVICES_FIRST = 256 };
 
-struct credentials *credentials_create(void)
+struct credentials *credentials_create(uint64_t since_ns)
 {
 	struct credentials *c = calloc(1, sizeof(*c));
 	if (c == NULL)
@@ -30,6 +32,7 @@ struct credentials *credentials_create(void)
 		free(c);
 		return NULL;
 	}
+	c->since_ns = since_ns;
 	c->device_capacity = DEVICES_FIRST;
 	pthread_mutex_init(&c->lock, NULL);
 	return c;
@@ -80,17 +83,20 @@ bool credentials_revoke_file(struct credentials *c, const uint8_t id[FILE_ID_SIZ
 	return file != NULL;
 }
 
+bool credential_is_outdated(const struct credential_file *file, uint64_t wall_ns)
+{
+	/* Kept for as long again, so that a late user hears "expired" and not nothing. */
+	uint64_t validity = file->valid_until_ns - file->valid_from_ns;
+	return file->valid_until_ns + FILE_CLOCK_NS + validity <= wall_ns;
+}
+
 size_t credentials_sweep(struct credentials *c, uint64_t wall_ns)
 {
 	size_t kept = 0, swept;
 	pthread_mutex_lock(&c->lock);
-	for (size_t i = 0; i < c->file_count; i++) {
-		/* Kept for as long again, so that a late user hears "expired" and not nothing. */
-		const struct credential_file *file = &c->files[i];
-		uint64_t validity = file->valid_until_ns - file->valid_from_ns;
-		if (file->valid_until_ns + FILE_CLOCK_NS + validity > wall_ns)
-			c->files[kept++] = *file;
-	}
+	for (size_t i = 0; i < c->file_count; i++)
+		if (!credential_is_outdated(&c->files[i], wall_ns))
+			c->files[kept++] = c->files[i];
 	swept = c->file_count - kept;
 	bytes_wipe(&c->files[kept], swept * sizeof(c->files[0]));
 	c->file_count = kept;
@@ -171,8 +177,9 @@ bool credentials_find(struct credentials *c, const struct hello_request *request
 		memcpy(out->psk, file->shared_secret, KEY_SIZE);
 		memcpy(out->file_id, file->id, FILE_ID_SIZE);
 		out->status = file_status(file, wall_ns);
-		out->last_timestamp_ns =
+		uint64_t last_ns =
 			device_place(c->devices, c->device_capacity, device)->timestamp_ns;
+		out->last_timestamp_ns = last_ns > c->since_ns ? last_ns : c->since_ns;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return file != NULL;

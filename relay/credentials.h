@@ -22,13 +22,19 @@ struct credential_file {
 
 struct credentials;
 
-struct credentials *credentials_create(void) MUST_CHECK;    /* NULL: memory */
+/*
+ * HELLOs of before `since_ns` (wall clock) are taken for copies of what an earlier run of the relay
+ * has answered: it knew their devices' timestamps, this one does not. NULL: memory.
+ */
+struct credentials *credentials_create(uint64_t since_ns) MUST_CHECK;
 void credentials_destroy(struct credentials *c);            /* wipes */
 
 /* False: full. A file of the same id is replaced. */
 bool credentials_put_file(struct credentials *c, const struct credential_file *file) MUST_CHECK;
 bool credentials_revoke_file(struct credentials *c, const uint8_t id[FILE_ID_SIZE]) MUST_CHECK;
-/* Forget files whose validity (and tolerance) is over. Returns how many. */
+/* Over for so long that its holder need not even hear of it. */
+bool credential_is_outdated(const struct credential_file *file, uint64_t wall_ns) MUST_CHECK;
+/* Forget files that are outdated. Returns how many. */
 size_t credentials_sweep(struct credentials *c, uint64_t wall_ns);
 
 /* The newest HELLO of a device, so that an older one never gets an answer again. */

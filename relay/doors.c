@@ -245,6 +245,7 @@ uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 	uint64_t next_ns = earliest(close_due(d, now, wall_ns),
 				    wall_ns < notice_ns ? notice_ns : begin_ns);
 	*opened = 0;
+	d->failure = 0;
 	/* The present one, too: the machine may have slept over its notice, or the clock was set. */
 	for (uint64_t k = now; k <= last; k++) {
 		if (doors_find(d, k) != NULL)

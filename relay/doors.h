@@ -45,7 +45,7 @@ struct doors {
 	struct open_door open[DOORS_MAX];
 	uint64_t rotations;
 	uint64_t ports_skipped;         /* could not be bound */
-	int failure;                    /* -errno of the latest generation to be opened; 0: it is */
+	int failure;                    /* -errno of the latest one that was due and did not open */
 };
 
 void doors_init(struct doors *d, const struct doors_config *config);

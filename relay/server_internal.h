@@ -40,12 +40,15 @@ struct server {
 	/* Control thread. */
 	int epoll_fd, signal_fd, event_fd;
 	bool is_stopping, is_draining;
+	int exit_code;
 	uint64_t doors_next_ns;          /* wall clock */
 	int64_t clock_offset_ns;         /* wall minus mono, when last looked at */
 	uint64_t sweep_next_ns;          /* mono */
+	uint64_t drain_next_ns;          /* mono */
 	uint64_t drain_until_ns;         /* mono */
 	struct issued_file current;
 	uint64_t files_issued;
+	bool is_store_swept;             /* no outdated file is left in it */
 	uint64_t notify_next_ns;         /* mono; systemd's watchdog */
 };
 
@@ -53,6 +56,8 @@ struct server {
 bool server_load_keys(struct server *s, struct server_error *error) MUST_CHECK;
 bool server_load_bootstrap(struct server *s, struct server_error *error) MUST_CHECK;
 bool server_load_credentials(struct server *s, struct server_error *error) MUST_CHECK;
+/* Forget files whose validity is long over, in memory and in the store. */
+void server_sweep_files(struct server *s, uint64_t wall_ns);
 bool server_fail(struct server_error *error, int exit_code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));     /* returns false */
 

@@ -2,10 +2,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sysexits.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "net/clock.h"
@@ -13,13 +12,17 @@
 #include "relay/notify.h"
 #include "relay/server_internal.h"
 
-
 #define SWEEP_NS (60 * NS_PER_S)
-#define DRAIN_NS (2 * NS_PER_S)           /* for the goodbyes to be acknowledged */
 #define CLOCK_STEP_NS ((int64_t)(2 * NS_PER_S)) /* ntpd slews smaller ones */
+/* Goodbyes are spread, so that they fit the workers' mailboxes: 65,536 in 1.3 s. */
+#define DRAIN_NS (2 * NS_PER_S)
+#define DRAIN_ROUND_NS (5 * NS_PER_MS)
 #define LONGEST_WAIT_NS (10 * NS_PER_S)
 
-enum { EVENTS_PER_ROUND = 8 };
+enum {
+	EVENTS_PER_ROUND = 8,
+	GOODBYES_PER_ROUND = WORKER_SENDS / 2,
+};
 
 /* ---- security files --------------------------------------------------------------------- */
 
@@ -54,6 +57,9 @@ static void tick_doors(struct server *s, struct instant now)
 {
 	uint64_t opened;
 	s->doors_next_ns = doors_tick(&s->doors, now.wall_ns, &opened);
+	if (s->doors.failure < 0)
+		log_event(LOG_LEVEL_ERROR, "door_not_opened",
+			  LOG_TEXT("error", strerror(-s->doors.failure)));
 	if (opened != 0)
 		tell_door(s, opened);
 }
@@ -72,17 +78,36 @@ int server_rotate_port(struct server *s, uint64_t *opened)
 static void sweep(struct server *s, struct instant now)
 {
 	s->sweep_next_ns = now.mono_ns + SWEEP_NS;
-	credentials_sweep(s->credentials, now.wall_ns);
+	server_sweep_files(s, now.wall_ns);
 	issuer_sweep(&s->issuer, now.wall_ns);
 }
 
 /* ---- signals ---------------------------------------------------------------------------- */
 
-static void end_all(struct keeper *k, void *state, struct instant now)
+static void begin_drain(struct keeper *k, void *state, struct instant now)
 {
 	(void)state;
+	(void)now;
 	keeper_drain(k);
-	keeper_end_all(k, REASON_STOPPING, now);
+}
+
+static void end_some(struct keeper *k, void *state, struct instant now)
+{
+	struct keeper_session session;
+	uint32_t cursor = 0;
+	(void)state;
+	for (unsigned i = 0; i < GOODBYES_PER_ROUND; i++)
+		if (!keeper_next_session(k, &cursor, &session) ||
+		    !keeper_end_session(k, session.id, REASON_STOPPING, now))
+			return;
+}
+
+static void drain(struct server *s, struct instant now)
+{
+	keeper_thread_call(s->keeper, end_some, NULL);
+	s->drain_next_ns = now.mono_ns + DRAIN_ROUND_NS;
+	if (table_count(s->table) == 0 || now.mono_ns >= s->drain_until_ns)
+		s->is_stopping = true;
 }
 
 static void stop(struct server *s, struct instant now)
@@ -93,8 +118,9 @@ static void stop(struct server *s, struct instant now)
 	}
 	log_event(LOG_LEVEL_INFO, "stopping", LOG_NUMBER("sessions", table_count(s->table)));
 	notify_stopping();
-	keeper_thread_call(s->keeper, end_all, NULL);
+	keeper_thread_call(s->keeper, begin_drain, NULL);
 	s->is_draining = true;
+	s->drain_next_ns = now.mono_ns;
 	s->drain_until_ns = now.mono_ns + DRAIN_NS;
 }
 
@@ -154,6 +180,10 @@ static void take_event(struct server *s, const struct keeper_event *event)
 			  LOG_TEXT("reason", wire_reason_text(event->reason)));
 		break;
 	case KEEPER_REFUSED:
+		/* A copy of it gets no second answer. A wrong clock's is not taken for the newest. */
+		if (event->status != STATUS_TIME)
+			credentials_note_timestamp(s->credentials, event->device,
+						   event->timestamp_ns);
 		log_event(LOG_LEVEL_WARNING, "refused", LOG_ID("device", event->device),
 			  LOG_ID("file", event->file_id), LOG_NUMBER("status", event->status),
 			  LOG_ADDRESS("from", &event->remote));
@@ -180,11 +210,11 @@ static void take_events(struct server *s)
 static int wait_ms(const struct server *s, struct instant now)
 {
 	uint64_t wait_ns = LONGEST_WAIT_NS;
-	if (s->doors_next_ns != NEVER)
+	if (!s->is_draining)
 		wait_ns = earliest(wait_ns, s->doors_next_ns > now.wall_ns ?
 						    s->doors_next_ns - now.wall_ns :
 						    0);
-	uint64_t timers[] = { s->sweep_next_ns, s->is_draining ? s->drain_until_ns : NEVER,
+	uint64_t timers[] = { s->sweep_next_ns, s->is_draining ? s->drain_next_ns : NEVER,
 			      s->notify_next_ns };
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		if (timers[i] != NEVER)
@@ -206,6 +236,20 @@ static void watch_clock(struct server *s, struct instant now)
 	s->clock_offset_ns = offset_ns;
 }
 
+/* A relay with fewer workers would lose their share of all packets: better to start anew. */
+static void check_workers(struct server *s)
+{
+	for (unsigned i = 0; i < s->worker_count; i++) {
+		int failure = load_relaxed(&worker_counters(s->workers[i])->failure);
+		if (failure == 0)
+			continue;
+		log_event(LOG_LEVEL_ERROR, "worker_failed", LOG_NUMBER("worker", i),
+			  LOG_TEXT("error", strerror(-failure)));
+		s->exit_code = EX_OSERR;
+		s->is_stopping = true;
+	}
+}
+
 static void tick(struct server *s, struct instant now)
 {
 	watch_clock(s, now);
@@ -215,8 +259,9 @@ static void tick(struct server *s, struct instant now)
 		sweep(s, now);
 	if (now.mono_ns >= s->notify_next_ns)
 		s->notify_next_ns = notify_watchdog(now.mono_ns);
-	if (s->is_draining && (now.mono_ns >= s->drain_until_ns || table_count(s->table) == 0))
-		s->is_stopping = true;
+	if (s->is_draining && now.mono_ns >= s->drain_next_ns)
+		drain(s, now);
+	check_workers(s);
 }
 
 int server_run(struct server *s)
@@ -229,7 +274,7 @@ int server_run(struct server *s)
 		if (count < 0 && errno != EINTR) {
 			log_event(LOG_LEVEL_ERROR, "control_wait_failed",
 				  LOG_TEXT("error", strerror(errno)));
-			return EXIT_FAILURE;
+			return EX_OSERR;
 		}
 		take_signals(s, now);
 		take_events(s);
@@ -237,5 +282,5 @@ int server_run(struct server *s)
 		tick(s, now);
 	}
 	log_event(LOG_LEVEL_INFO, "stopped", LOG_NUMBER("sessions", table_count(s->table)));
-	return 0;
+	return s->exit_code;
 }

@@ -11,6 +11,7 @@
 #include "relay/log.h"
 #include "relay/server_internal.h"
 
+enum { SWEPT_PER_ROUND = 64 };
 
 bool server_fail(struct server_error *error, int exit_code, const char *format, ...)
 {
@@ -70,7 +71,7 @@ bool server_load_keys(struct server *s, struct server_error *error)
 {
 	s->keys = secret_create(sizeof(*s->keys));
 	if (s->keys == NULL)
-		return server_fail(error, EXIT_FAILURE, "out of memory");
+		return server_fail(error, EX_OSERR, "out of memory");
 	struct relay_keys *k = s->keys;
 	const struct {
 		const char *name;
@@ -141,12 +142,15 @@ bool server_load_bootstrap(struct server *s, struct server_error *error)
 	enum file_status status = file_read(path, privacy, content, sizeof(content), &size);
 	if (status == FILE_IS_MISSING && is_default)
 		return make_bootstrap(s, path, error);
-	if (status == FILE_IS_OPEN)
+	if (status == FILE_IS_OPEN) /* file_read() has wiped the content */
 		return server_fail(error, EX_NOPERM, "bootstrap key %s: %s; run: chmod 600 %s",
 				   path, file_status_text(status), path);
 	if (status != FILE_OK)
-		return server_fail(error, EX_IOERR, "bootstrap key %s: %s", path,
-				   file_status_text(status));
+		return server_fail(error,
+				   status == FILE_IS_REFUSED || status == FILE_IS_FOREIGN ?
+					   EX_NOPERM :
+					   EX_IOERR,
+				   "bootstrap key %s: %s", path, file_status_text(status));
 	bool is_key = bootstrap_key_parse(view_of(content, size), s->issuer.bootstrap);
 	bytes_wipe(content, sizeof(content));
 	if (!is_key)
@@ -158,9 +162,8 @@ bool server_load_bootstrap(struct server *s, struct server_error *error)
 
 /* ---- files issued earlier --------------------------------------------------------------- */
 
-static void take_file(void *state, const struct store_file *file)
+static struct credential_file credential_of(const struct store_file *file)
 {
-	struct server *s = state;
 	struct credential_file credential = {
 		.valid_from_ns = file->valid_from_s * NS_PER_S,
 		.valid_until_ns = file->valid_until_s * NS_PER_S,
@@ -168,19 +171,61 @@ static void take_file(void *state, const struct store_file *file)
 	};
 	memcpy(credential.id, file->file_id, FILE_ID_SIZE);
 	memcpy(credential.shared_secret, file->shared_secret, KEY_SIZE);
-	if (!credentials_put_file(s->credentials, &credential))
+	return credential;
+}
+
+struct outdated {
+	uint64_t wall_ns;
+	size_t count;
+	uint8_t ids[SWEPT_PER_ROUND][FILE_ID_SIZE];
+};
+
+static void note_outdated(void *state, const struct store_file *file)
+{
+	struct outdated *outdated = state;
+	struct credential_file credential = credential_of(file);
+	if (outdated->count < SWEPT_PER_ROUND &&
+	    credential_is_outdated(&credential, outdated->wall_ns))
+		memcpy(outdated->ids[outdated->count++], file->file_id, FILE_ID_SIZE);
+	bytes_wipe(&credential, sizeof(credential));
+}
+
+void server_sweep_files(struct server *s, uint64_t wall_ns)
+{
+	struct outdated outdated = { .wall_ns = wall_ns };
+	enum store_status status = STORE_OK;
+	/* Whatever has gone from memory has to go from the store, and nothing else. */
+	if (credentials_sweep(s->credentials, wall_ns) > 0 || !s->is_store_swept)
+		status = store_each_file(s->store, note_outdated, &outdated);
+	for (size_t i = 0; i < outdated.count && status == STORE_OK; i++)
+		status = store_remove_file(s->store, outdated.ids[i]);
+	s->is_store_swept = status == STORE_OK && outdated.count < SWEPT_PER_ROUND;
+	if (status != STORE_OK)
+		log_event(LOG_LEVEL_ERROR, "store_failed",
+			  LOG_TEXT("error", store_status_text(status)));
+}
+
+struct loading {
+	struct server *server;
+	uint64_t wall_ns;
+};
+
+static void take_file(void *state, const struct store_file *file)
+{
+	const struct loading *loading = state;
+	struct credential_file credential = credential_of(file);
+	if (!credential_is_outdated(&credential, loading->wall_ns) &&
+	    !credentials_put_file(loading->server->credentials, &credential))
 		log_event(LOG_LEVEL_WARNING, "file_not_loaded", LOG_ID("file", file->file_id));
 	bytes_wipe(&credential, sizeof(credential));
 }
 
 bool server_load_credentials(struct server *s, struct server_error *error)
 {
-	s->credentials = credentials_create();
+	struct loading loading = { .server = s, .wall_ns = clock_now().wall_ns };
+	s->credentials = credentials_create(loading.wall_ns);
 	if (s->credentials == NULL)
-		return server_fail(error, EXIT_FAILURE, "out of memory");
-	enum store_status status = store_each_file(s->store, take_file, s);
-	if (status != STORE_OK)
-		return store_fail(s, error, "files issued", status);
-	credentials_sweep(s->credentials, clock_now().wall_ns);
-	return true;
+		return server_fail(error, EX_OSERR, "out of memory");
+	enum store_status status = store_each_file(s->store, take_file, &loading);
+	return status == STORE_OK || store_fail(s, error, "files issued", status);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -215,6 +216,7 @@ int main(int argc, char **argv)
 	if (overrides == NULL)
 		return fail(EX_OSERR, "out of memory");
 	block_signals();
+	umask(0077);
 	secret_harden_process();
 	security_file_init();
 	if (crypto_init(&failed) != CRYPTO_READY) {
