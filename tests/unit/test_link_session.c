@@ -513,39 +513,6 @@ static void carries_blobs_of_every_size(void **state)
 	link_world_destroy(w);
 }
 
-/* ---- port rotation ----------------------------------------------------------------------- */
-
-static void moves_to_the_next_door_in_time(void **state)
-{
-	struct link_world *w = link_world_create(test_seed());
-	uint8_t key[KEY_SIZE] = { 5 };
-	struct wire_port_next next = { .door = store_le64(1001), .port = store_le16(50001),
-				       .seconds_left = store_le32(30) };
-	struct wire_port_next nonsense = { .door = store_le64(1002), .port = store_le16(0) };
-
-	(void)state;
-	memcpy(next.key, key, KEY_SIZE); /* the file knows nothing of this door */
-	assert_true(link_world_run_until_up(w, 1, NS_PER_S));
-	assert_true(relay_end_put(&w->relay, FRAME_PORT_NEXT, view_of(&next, sizeof next)));
-	link_world_run(w, 25 * NS_PER_S);
-	assert_int_equal(status_of(w).relay.port, 50000);
-	/* A door without a port is acknowledged, and not gone to. */
-	assert_true(relay_end_put(&w->relay, FRAME_PORT_NEXT, view_of(&nonsense, sizeof nonsense)));
-	link_world_run(w, NS_PER_S);
-	assert_int_equal(w->relay.live.sender.count, 0);
-
-	relay_end_set_door(&w->relay, 1001, key, 50001);
-	link_world_run(w, 5 * NS_PER_S);
-	assert_int_equal(status_of(w).relay.port, 50001);
-	assert_int_equal(status_of(w).door, 1001);
-	w->relay.pings = 0;
-	link_world_run(w, 60 * NS_PER_S);
-	assert_in_range(w->relay.pings, 2, 3);
-	assert_int_equal(w->relay.hellos, 1);
-	assert_int_equal(w->ups, 1);
-	link_world_destroy(w);
-}
-
 static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(keeps_the_session_alive),
 	cmocka_unit_test(blobs_spare_the_keepalive),
@@ -568,7 +535,6 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(stops_asking_after_some_time),
 	cmocka_unit_test(questions_outlive_the_session),
 	cmocka_unit_test(carries_blobs_of_every_size),
-	cmocka_unit_test(moves_to_the_next_door_in_time),
 };
 
 CRYPTO_TESTS(TESTS)
