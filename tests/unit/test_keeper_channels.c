@@ -260,11 +260,12 @@ static void an_offer_waits_ten_seconds(void **state)
 
 static void two_who_open_each_other_share_a_channel(void **state)
 {
-	struct lobby *l = make(2);
+	struct lobby *l = make(4);
 
 	(void)state;
 	open_to(l, 0, 1, 10);
 	uint32_t offered = take_offer(l, 1, 0);
+	struct ends others[] = { connect_pair(l, 1, 2), connect_pair(l, 1, 3) };
 	open_to(l, 1, 0, 20);
 	uint32_t opener = take_opened(l, 0, 10, true);
 	uint32_t target = take_opened(l, 1, 20, false);
@@ -275,7 +276,8 @@ static void two_who_open_each_other_share_a_channel(void **state)
 	say_channel(l, 1, FRAME_ACCEPT, offered); /* which it had said before it knew */
 	assert_no_news(l, 0);
 	assert_no_news(l, 1);
-	assert_int_equal(channels_count(l->channels), 2);
+	assert_int_equal(channels_count(l->channels), 2 + 2 * COUNT_OF(others));
+	assert_true(carries(l, 1, others[0].opener, 2));
 	/* Its refusal of the offer, crossing its own OPEN, closes. */
 	refuse(l, 1, target, REASON_REFUSED);
 	assert_int_equal(take_gone(l, 0, opener), REASON_REFUSED);
@@ -473,6 +475,35 @@ static void a_slow_session_misses_nothing(void **state)
 	lobby_destroy(l);
 }
 
+/* It never listens again: its own end takes along what it was still owed, numbers and all. The
+ * small datagrams that it takes need several packets for a full queue. */
+static void a_slow_session_dies_with_its_debts(void **state)
+{
+	enum { OTHERS = RELIABLE_QUEUE + 4 };
+	struct lobby *l = make(1 + OTHERS);
+	struct keeper_session session;
+
+	(void)state;
+	assert_true(lobby_find(l, 0, &session));
+	table_find(l->table, session.id)->datagram_max = DATAGRAM_MAX_LEAST;
+	for (uint32_t i = 1; i <= OTHERS; i++)
+		connect_pair(l, i, 0);
+	l->clients[0].is_deaf = true;
+	for (uint32_t i = 1; i <= OTHERS; i++)
+		lobby_connect(l, i);
+	assert_true(channels_count(l->channels) > 0);
+	for (unsigned i = 0; i < 100; i++) {
+		for (uint32_t j = 0; j <= OTHERS; j++)
+			lobby_say(l, j, FRAME_PING, &(struct wire_ping){ 0 },
+				  sizeof(struct wire_ping));
+		lobby_wait(l, NS_PER_S);
+	}
+	assert_false(lobby_find(l, 0, &session));
+	assert_int_equal(table_count(l->table), OTHERS);
+	assert_int_equal(channels_count(l->channels), 0);
+	lobby_destroy(l);
+}
+
 static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(a_channel_is_opened_and_closed),
 	cmocka_unit_test(nothing_flows_before_consent),
@@ -489,6 +520,7 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(numbers_run_out),
 	cmocka_unit_test(a_session_has_its_share),
 	cmocka_unit_test(a_slow_session_misses_nothing),
+	cmocka_unit_test(a_slow_session_dies_with_its_debts),
 };
 
 CRYPTO_TESTS(TESTS)

@@ -151,7 +151,7 @@ static void names_are_found(void **state)
 /* Small questions, packed together, fetch a bounded answer. */
 static void questions_have_a_limit(void **state)
 {
-	struct lobby *l = make(4);
+	struct lobby *l = make(PEERS_PER_FRAME_MAX + 2); /* full lists: a packet each */
 	struct lobby_client *c = &l->clients[0];
 	uint8_t plain[PLAIN_SIZE_MAX];
 	struct frame_writer w = { .data = plain, .capacity = sizeof plain };
