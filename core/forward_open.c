@@ -219,6 +219,7 @@ static enum verdict open_data(struct forward *f, struct forward_item *item, uint
 	struct session_news news;
 	if (!session_accept(s, counter, packet->size, now_ns, &news))
 		return PKT_DROP_REPLAY;
+	session_follow_epoch(s, item->epoch);
 	if (news.is_first)
 		forward_upcall(f, UPCALL_ESTABLISHED, item);
 	if (news.is_newest)

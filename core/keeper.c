@@ -128,15 +128,6 @@ static uint64_t idle_at(const struct keeper *k, const struct keeper_entry *e)
 	return load_relaxed(&e->session.last_receive_ns) + k->config.idle_timeout_ns;
 }
 
-static bool keys_are_spent(const struct keeper *k, const struct keeper_entry *e)
-{
-	const struct session *s = &e->session;
-	uint64_t sent = load_relaxed(&s->send_counter) - load_relaxed(&s->epoch_start);
-
-	return k->now.mono_ns >= e->since_ns + EPOCH_AGE_HARD_NS || sent >= EPOCH_PACKETS_HARD ||
-	       load_relaxed(&s->highest_received) >= EPOCH_PACKETS_HARD;
-}
-
 void keeper_set_timer(struct keeper *k, struct keeper_entry *e)
 {
 	uint64_t due_ns;
@@ -144,7 +135,8 @@ void keeper_set_timer(struct keeper *k, struct keeper_entry *e)
 	if (e->state == ENTRY_PENDING) {
 		due_ns = k->now.mono_ns + KEEPER_PENDING_LOOK_NS;
 	} else {
-		due_ns = earliest(idle_at(k, e), e->since_ns + EPOCH_AGE_HARD_NS);
+		due_ns = earliest(idle_at(k, e), e->epoch_since_ns + EPOCH_AGE_HARD_NS);
+		due_ns = earliest(due_ns, e->retire_ns);
 		if (e->sender != NULL)
 			due_ns = earliest(due_ns, reliable_deadline(e->sender));
 		if (e->probe != NULL)
@@ -178,10 +170,12 @@ static void look_at(struct keeper *k, struct keeper_entry *e)
 		keeper_end(k, e, REASON_IDLE, true);
 		return;
 	}
-	if (keys_are_spent(k, e)) {
+	if (keeper_keys_are_spent(k, e)) {
 		keeper_end(k, e, REASON_KEY_LIMIT, true);
 		return;
 	}
+	if (k->now.mono_ns >= e->retire_ns)
+		keeper_retire_keys(k, e);
 	keeper_flush(k, e);
 	if (e->sender != NULL && reliable_is_dead(e->sender))
 		keeper_end(k, e, REASON_UNRESPONSIVE, false);

@@ -94,6 +94,7 @@ struct keeper_stats {
 	uint64_t channels_opened, channels_closed, channel_refusals;
 	uint64_t frames_in, frames_out, frames_repeated, frames_malformed;
 	uint64_t path_challenges, path_moves;
+	uint64_t rekeys, rekeys_failed;
 	uint64_t doors_told;               /* PORT_NEXT queued */
 	uint64_t table_full, channels_full;
 };

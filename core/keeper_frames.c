@@ -316,7 +316,8 @@ static void take_reliable(struct keeper *k, struct control *c, const struct fram
 
 	/* Its answer must find room. A client that acknowledges nothing is heard no further; it
 	 * repeats what we have not taken. */
-	if (!keeper_can_queue(e) || !reliable_accept(&e->receiver, frame->sequence))
+	if (!keeper_can_queue(e) || (frame->type == FRAME_REKEY_1 && !keeper_may_rekey(k, e)) ||
+	    !reliable_accept(&e->receiver, frame->sequence))
 		return;
 	switch (frame->type) {
 	case FRAME_OPEN:
@@ -333,6 +334,9 @@ static void take_reliable(struct keeper *k, struct control *c, const struct fram
 		break;
 	case FRAME_GOODBYE:
 		take_goodbye(k, c, body);
+		break;
+	case FRAME_REKEY_1:
+		keeper_take_rekey(k, e, body);
 		break;
 	default: /* of a later version: acknowledged, so that what follows gets through */
 		break;

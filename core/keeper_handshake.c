@@ -213,6 +213,7 @@ static void publish(struct keeper *k, struct keeper_entry *e, const struct hands
 	e->state = ENTRY_PENDING;
 	e->timestamp_ns = h->request.timestamp_ns;
 	e->since_ns = k->now.mono_ns;
+	keeper_start_keys(k, e, keys);
 	memcpy(e->device_public, h->request.device_public, sizeof e->device_public);
 	memcpy(e->identity, h->request.payload.identity, sizeof e->identity);
 	memcpy(e->file_id, h->credential.file_id, sizeof e->file_id);

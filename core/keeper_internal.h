@@ -8,11 +8,13 @@
  *   keeper_sessions.c    a session's life: established, superseded, moved, ended, freed
  *   keeper_frames.c      control frames in, packets out, repetition
  *   keeper_channels.c    channels from OPEN to GONE
+ *   keeper_rekey.c       new keys in band, old ones retired and erased
  *   keeper_doors.c       telling sessions where to go at a port rotation
  */
 #include "core/directory.h"
 #include "core/keeper.h"
 #include "core/rate_limit.h"
+#include "core/rekey.h"
 #include "core/seen.h"
 #include "core/wheel.h"
 
@@ -28,6 +30,7 @@ enum {
 #define KEEPER_OFFER_NS (10 * NS_PER_S)      /* an offer waits that long for its answer */
 #define KEEPER_PROBE_NS (10 * NS_PER_S)      /* a path challenge can be answered that long */
 #define KEEPER_ANNOUNCE_NS (10 * NS_PER_MS)  /* 25,600 sessions a second: a million in 40 s */
+#define KEEPER_REKEY_NS (500 * NS_PER_MS)    /* between two rekeys: each costs two X25519 */
 #define KEEPER_PENDING_LOOK_NS (1 * NS_PER_S) /* should the news of its first packet get lost */
 
 /* ---- sessions -------------------------------------------------------------------------- */
@@ -53,9 +56,14 @@ struct keeper_entry {
 	struct keeper_probe *probe;         /* NULL: none */
 	struct keeper_entry *next_ended;
 	struct keeper_entry *next_dirty;
+	struct keeper_entry *next_retired;
 	uint64_t timestamp_ns;              /* of its HELLO */
 	uint64_t since_ns;
 	uint64_t probe_after_ns;            /* no path challenge before */
+	uint64_t epoch_since_ns;            /* when the newest keys were made */
+	uint64_t epoch_received;            /* highest_received at that time */
+	uint64_t retire_ns;                 /* when the older keys stop opening; NEVER: none */
+	struct rekey_chain chain;
 	uint64_t door_told;                 /* the newest door that a PORT_NEXT named to it */
 	struct reliable_receiver receiver;
 	uint32_t send_next;                 /* sequence number to go on with, without a sender */
@@ -64,11 +72,12 @@ struct keeper_entry {
 	uint32_t owing, owing_last;         /* queue of its ends that owe it frames; 0: none */
 	uint8_t state;                      /* enum keeper_state */
 	bool is_dirty;                      /* to be flushed before the call returns */
+	bool is_retired;                    /* its older keys are to be erased after quiesce */
 	uint8_t device_public[X25519_SIZE];
 	uint8_t identity[ED25519_PUBLIC_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];
 };
-_Static_assert(sizeof(struct keeper_entry) <= 832, "a million sessions in about 1 GiB");
+_Static_assert(sizeof(struct keeper_entry) <= 928, "a million sessions in about 1 GiB");
 
 /* ---- channels -------------------------------------------------------------------------- */
 
@@ -147,6 +156,7 @@ struct keeper {
 	struct instant now;                 /* of the call under way */
 	struct keeper_entry *ended;         /* to be freed after quiesce */
 	struct keeper_entry *dirty;
+	struct keeper_entry *retired;       /* older keys to be erased after quiesce */
 	struct keeper_stats stats;
 	struct verdict_counters counters;
 };
@@ -212,3 +222,13 @@ void keeper_give_back_channels(struct keeper *k);    /* after quiesce */
 void keeper_announce_slice(struct keeper *k);
 /* Queue PORT_NEXT if the session has not heard of the next door, and there is room. */
 void keeper_pay_door(struct keeper *k, struct keeper_entry *e);
+
+/* keeper_rekey.c */
+void keeper_start_keys(struct keeper *k, struct keeper_entry *e, const struct noise_result *keys);
+/* False: too soon after the last one; the client repeats it. */
+bool keeper_may_rekey(const struct keeper *k, const struct keeper_entry *e) MUST_CHECK;
+void keeper_take_rekey(struct keeper *k, struct keeper_entry *e, const struct wire_rekey *request);
+/* The older keys have had their time. They are erased by keeper_reap(). */
+void keeper_retire_keys(struct keeper *k, struct keeper_entry *e);
+void keeper_erase_retired(struct keeper *k);         /* after quiesce */
+bool keeper_keys_are_spent(const struct keeper *k, const struct keeper_entry *e) MUST_CHECK;

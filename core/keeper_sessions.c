@@ -155,9 +155,10 @@ void keeper_end(struct keeper *k, struct keeper_entry *e, enum wire_reason reaso
 void keeper_reap(struct keeper *k)
 {
 	assert(k->dirty == NULL);
-	if (k->ended == NULL && k->channels_done == 0)
+	if (k->ended == NULL && k->channels_done == 0 && k->retired == NULL)
 		return;
 	k->config.hooks.quiesce(k->config.hooks.state);
+	keeper_erase_retired(k); /* before its entries are freed */
 	for (struct keeper_entry *e = k->ended, *next; e != NULL; e = next) {
 		next = e->next_ended;
 		table_free(k->config.table, &e->session);

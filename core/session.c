@@ -42,23 +42,41 @@ void session_fini(struct session *s)
 	bytes_wipe(s, sizeof(*s));
 }
 
-void session_next_epoch(struct session *s, const struct noise_result *keys)
+void session_publish_epoch(struct session *s, const struct noise_result *keys)
 {
-	uint32_t next = load_relaxed(&s->epoch) + 1;
+	uint32_t next = load_relaxed(&s->newest) + 1;
+	assert(load_relaxed(&s->epoch) + 1 == next);
 	assert((load_relaxed(&s->epochs_live) & live_bit(next)) == 0);
 
 	epoch_derive(epoch_keys(s, next), keys);
-	store_relaxed(&s->epoch_start, load_relaxed(&s->send_counter));
-	/* Publishes the keys; pairs with session_find_epoch() and current_epoch(). Only then the
-	 * bit: while `next` is unknown it would stand for the epoch before the last. */
-	store_release(&s->epoch, next);
+	/* Publishes the keys; pairs with session_find_epoch(). Only then the bit: while `next` is
+	 * unknown it would stand for the epoch before the last. */
+	store_release(&s->newest, next);
 	or_relaxed(&s->epochs_live, live_bit(next));
+}
+
+void session_follow_epoch(struct session *s, uint32_t epoch)
+{
+	uint32_t current = load_relaxed(&s->epoch);
+	if (epoch != current + 1)
+		return;
+	/* Several may come here at once: one of them moves on, and what they store is the same
+	 * within the packets of the moment. */
+	store_relaxed(&s->epoch_start, load_relaxed(&s->send_counter));
+	/* Release: who sends under it sees its keys. */
+	cas_acq_rel(&s->epoch, &current, epoch);
+}
+
+void session_next_epoch(struct session *s, const struct noise_result *keys)
+{
+	session_publish_epoch(s, keys);
+	session_follow_epoch(s, load_relaxed(&s->newest));
 }
 
 void session_retire_epoch(struct session *s)
 {
 	/* The keeper alone writes this word. */
-	store_relaxed(&s->epochs_live, live_bit(load_relaxed(&s->epoch)));
+	store_relaxed(&s->epochs_live, live_bit(load_relaxed(&s->newest)));
 }
 
 void session_erase_retired(struct session *s)
@@ -70,7 +88,7 @@ void session_erase_retired(struct session *s)
 
 bool session_find_epoch(const struct session *s, unsigned wire_epoch, uint32_t *epoch)
 {
-	uint32_t current = load_acquire(&s->epoch); /* pairs with session_next_epoch() */
+	uint32_t current = load_acquire(&s->newest); /* pairs with session_publish_epoch() */
 	uint32_t previous = current - 1;
 
 	if (wire_epoch == (current & WIRE_EPOCH_MASK)) {
@@ -234,6 +252,7 @@ enum verdict session_open(struct session *s, struct key_cache *cache,
 	}
 	if (!session_accept(s, counter, packet.size, now_ns, &news))
 		return PKT_DROP_REPLAY;
+	session_follow_epoch(s, epoch);
 	*plain = view_of(body, size);
 	return PKT_IDLE;
 }

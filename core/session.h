@@ -49,6 +49,7 @@ struct session {
 
 	/* Atomic. */
 	_Atomic uint32_t epoch;            /* number of the current keys; sends use these */
+	_Atomic uint32_t newest;           /* number of the newest keys: epoch, or the one after */
 	_Atomic uint32_t epochs_live;      /* bit e & 1 set: epochs[e & 1] may open packets */
 	_Atomic uint32_t is_revoked;       /* nothing is opened or sealed any more */
 	_Atomic uint32_t is_established;   /* a first authentic packet has come */
@@ -73,11 +74,18 @@ _Static_assert(sizeof(struct session) <= 576, "nine cache lines: a million sessi
 void session_init(struct session *s, struct session_id id, const struct noise_result *keys);
 void session_fini(struct session *s); /* wipes */
 
-/* Publish the keys of the next epoch (keeper only); those before the current ones must have been
- * retired. The old ones open packets until
- * session_retire_epoch(), and may be erased with session_erase_retired() once no other thread
- * can still hold them. */
+/*
+ * Publish the keys of the next epoch (keeper only); those before the current ones must have been
+ * erased. They open packets from now on. Sends use them after session_next_epoch(), or, after
+ * session_publish_epoch(), with the first packet that came under them: then the other end has them.
+ *
+ * The old ones open packets until session_retire_epoch(), and may be erased with
+ * session_erase_retired() once no other thread can still hold them.
+ */
 void session_next_epoch(struct session *s, const struct noise_result *keys);
+void session_publish_epoch(struct session *s, const struct noise_result *keys);
+/* An authentic packet came under `epoch`. Any thread. */
+void session_follow_epoch(struct session *s, uint32_t epoch);
 void session_retire_epoch(struct session *s);
 void session_erase_retired(struct session *s);
 

@@ -123,6 +123,8 @@ static json_t *keeper_numbers_json(const struct keeper_stats *k)
 	put(object, "frames_malformed", k->frames_malformed);
 	put(object, "path_challenges", k->path_challenges);
 	put(object, "path_moves", k->path_moves);
+	put(object, "rekeys", k->rekeys);
+	put(object, "rekeys_failed", k->rekeys_failed);
 	put(object, "doors_told", k->doors_told);
 	put(object, "table_full", k->table_full);
 	put(object, "channels_full", k->channels_full);
