@@ -10,17 +10,26 @@
  *   delivery_destroy()
  *   delivery_stop()
  *
- * usrsctp keeps global state: all of this belongs to one thread of the process.
+ * usrsctp keeps global state: all of this belongs to one thread of the process. (The library has
+ * an idle thread of its own for changes of addresses, which it is never given; it is kept from
+ * taking the program's signals.)
+ *
+ * Both ends may connect at once, and do: SCTP has an answer to that. There is no checksum, since
+ * the tunnel authenticates each packet. An association outlives at least ten minutes without a
+ * single packet coming through, and goes on within DELIVERY_RTO_LAST_MS of the first.
  */
 #include "core/instant.h"
 #include "crypto/bytes.h"
 
 enum {
-	DELIVERY_PACKET_MAX = 1156,      /* SCTP packet: PEER_BODY_MAX cut to a multiple of 4 */
+	DELIVERY_PACKET_MAX = 1156, /* SCTP packet: PEER_BODY_MAX cut to a multiple of 4 */
 	DELIVERY_MESSAGE_MAX = 65536,
-	DELIVERY_STREAMS = 8,            /* 0: chat and control; 1..7: file contents */
-	DELIVERY_SEND_BUFFER = 1 << 20,  /* bytes accepted but not yet acknowledged */
+	DELIVERY_STREAMS = 8,           /* 0: chat and control; 1..7: file contents */
+	DELIVERY_SEND_BUFFER = 1 << 20, /* bytes accepted but not yet acknowledged */
 	DELIVERY_RECEIVE_BUFFER = 1 << 20,
+	DELIVERY_CHAT_RESERVE = 1 << 18,  /* of the send buffer, for stream 0: chat passes files */
+	DELIVERY_ASSOCIATIONS_MAX = 1024, /* as many peers as a session has channels */
+	DELIVERY_RTO_LAST_MS = 2000,      /* longest pause between two tries */
 };
 
 enum delivery_state {
@@ -32,9 +41,8 @@ enum delivery_state {
 struct delivery;
 
 struct delivery_config {
-	bool is_initiator;
-	/* Hand an SCTP packet to the peer tunnel; called from within any delivery call. A packet
-	 * that cannot go now is dropped: SCTP repeats it. */
+	/* Hand an SCTP packet to the peer tunnel; called from within any delivery call, and must
+	 * not make one. A packet that cannot go now is dropped: SCTP repeats it. */
 	void (*send)(void *state, const uint8_t *packet, size_t size);
 	void *state;
 };
@@ -42,7 +50,7 @@ struct delivery_config {
 bool delivery_start(void) MUST_CHECK;
 void delivery_stop(void);
 /* Let `now_ns` come to pass: runs SCTP's timers (10 ms steps) for all associations. Returns when
- * to call again. */
+ * to call again at the latest; whoever gave input or sent something asks anew. */
 uint64_t delivery_advance(uint64_t now_ns);
 
 struct delivery *delivery_create(const struct delivery_config *config) MUST_CHECK; /* or NULL */
@@ -51,11 +59,13 @@ void delivery_destroy(struct delivery *d);
 void delivery_input(struct delivery *d, const uint8_t *packet, size_t size);
 
 enum delivery_send_status { DELIVERY_SENT, DELIVERY_FULL, DELIVERY_BROKEN };
-enum delivery_send_status delivery_send(struct delivery *d, uint16_t stream, struct view message)
-	MUST_CHECK;
+enum delivery_send_status delivery_send(struct delivery *d, uint16_t stream,
+					struct view message) MUST_CHECK;
 
-/* The next whole message, valid until the next call. False: none. */
+/* The next whole message, valid until the next such call. False: none. */
 bool delivery_next(struct delivery *d, uint16_t *stream, struct view *message) MUST_CHECK;
 
+/* LOST only when all that had arrived has been read. */
 enum delivery_state delivery_state(const struct delivery *d);
-size_t delivery_unacknowledged(const struct delivery *d);   /* bytes still on the way */
+/* Bytes of messages that are accepted and not yet acknowledged; 0 where LOST. */
+size_t delivery_unacknowledged(const struct delivery *d);
