@@ -4,6 +4,7 @@
  * client/delivery.h; and messages that tell whether they are right.
  */
 #include "client/delivery.h"
+#include "crypto/random.h"
 #include "tests/support/crypto.h"
 
 enum { PIPE_MAX = 8192, PACKETS_KEPT = 64 };
