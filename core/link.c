@@ -195,6 +195,7 @@ void link_get_status(const struct link *l, struct link_status *out)
 		.clock_offset_ns = (int64_t)(link_relay_time(l) - l->now.wall_ns),
 		.epoch = l->phase == PHASE_NONE ? 0 : load_relaxed(&l->session.epoch),
 		.handshakes = l->handshakes,
+		.rekeys = l->rekeys,
 		.tries = l->hellos,
 	};
 }

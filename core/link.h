@@ -41,6 +41,7 @@ struct link_config {
 	size_t door_count;
 	bool has_schedule;           /* enrolled: doors are computed instead */
 	struct schedule schedule;
+	uint64_t rekey_interval_ns;  /* 0: at port rotations and by use alone */
 	struct random_source random;
 	const struct packet_cipher *cipher;
 };
@@ -93,6 +94,7 @@ struct link_status {
 	int64_t clock_offset_ns;     /* relay's clock minus ours, learned in the handshake */
 	uint32_t epoch;
 	uint32_t handshakes;         /* completed */
+	uint32_t rekeys;             /* of all sessions */
 	uint32_t tries;              /* HELLOs since the last completed one */
 };
 
@@ -137,5 +139,8 @@ bool link_close(struct link *l, uint32_t channel) MUST_CHECK;
 
 /* The network has changed (or the machine slept): check the relay at once. */
 void link_network_changed(struct link *l, struct instant now);
+
+/* New keys for the session, as soon as the relay answers. */
+void link_request_rekey(struct link *l);
 
 void link_get_status(const struct link *l, struct link_status *out);

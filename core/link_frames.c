@@ -159,6 +159,7 @@ static void take_frame(struct link *l, const struct frame *frame, size_t plain_s
 	case FRAME_GONE: take_gone(l, frame->body); break;
 	case FRAME_GOODBYE: take_goodbye(l, frame->body); break;
 	case FRAME_PORT_NEXT: take_port_next(l, frame->body); break;
+	case FRAME_REKEY_2: link_take_rekey(l, (const void *)frame->body.data); break;
 	default: break;   /* of a later version (acknowledged if it asks for that), or not for us */
 	}
 }

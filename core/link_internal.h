@@ -6,6 +6,7 @@
  *   link_session.c     the session's phases and timers, liveness, the relay's clock
  *   link_doors.c       door keys in use; which door and address the next HELLO tries
  *   link_handshake.c   HELLO, COOKIE, WELCOME
+ *   link_rekey.c       new keys in band
  *   link_frames.c      control frames in, answers and repetitions out
  *   link_requests.c    what the application asks for; events
  *
@@ -22,6 +23,7 @@
  */
 #include "core/frames.h"
 #include "core/link.h"
+#include "core/rekey.h"
 #include "core/session.h"
 
 enum {
@@ -47,6 +49,9 @@ enum {
 #define LINK_SLOW_NS (10 * NS_PER_S)            /* the relay is full or draining */
 #define LINK_RESTART_NS (1 * NS_PER_S)          /* the relay said goodbye: let it come back */
 #define LINK_ROTATION_MAX_NS (86400 * NS_PER_S) /* a door further off is nonsense */
+#define LINK_REKEY_SPREAD_NS (60 * NS_PER_S)     /* after a rotation: not all at once */
+#define LINK_REKEY_ANSWER_NS (60 * NS_PER_S)     /* as long as a frame is repeated */
+#define LINK_REKEY_RETRY_NS (1 * NS_PER_S)
 #define LINK_QUESTION_NS (1 * NS_PER_S)         /* first repetition; doubles */
 #define LINK_IDLE_LEAST_NS (20 * NS_PER_S)      /* whatever the relay says */
 #define LINK_KEEPALIVE_LEAST_NS (5 * NS_PER_S)  /* likewise */
@@ -111,6 +116,17 @@ struct link_rotation {
 	uint64_t switch_ns;          /* NEVER: none known */
 };
 
+struct link_rekey {
+	struct rekey_chain chain;
+	bool is_asked;               /* REKEY_1 is under way; `noise` is in use */
+	struct noise noise;
+	uint64_t answer_by_ns;
+	uint64_t wanted_ns;          /* NEVER: for no reason but those below */
+	uint64_t since_ns;           /* when the keys in use were made */
+	uint64_t received, bytes;    /* counts of the session at that time */
+	uint64_t retire_ns;          /* when those before them end; NEVER: none */
+};
+
 struct link_question {
 	bool is_used;
 	enum frame_type type;        /* FRAME_PEERS_GET or FRAME_FIND */
@@ -146,11 +162,13 @@ struct link {
 	struct key_cache *cache;
 	struct link_route route;
 	struct link_rotation rotation;
+	struct link_rekey rekey;
 	struct address observed;
 	size_t plain_max;            /* what the relay takes in one packet */
 	uint64_t keepalive_ns, idle_ns;
 	uint64_t rtt_ns;
 	uint32_t handshakes;
+	uint32_t rekeys;
 	uint32_t hellos;             /* since the last session */
 	bool is_up_told;             /* UP went to the application, DOWN has not */
 
@@ -231,6 +249,17 @@ void link_handshake_stop(struct link *l);
 bool link_hello(struct link *l, struct view_out out, struct packet *packet) MUST_CHECK;
 void link_welcome(struct link *l, struct view plain);
 void link_cookie(struct link *l, struct view plain);
+
+/* ---- link_rekey.c ------------------------------------------------------------------------ */
+
+void link_rekey_start(struct link *l, const struct noise_result *keys);
+void link_rekey_end(struct link *l);
+void link_rekey_soon(struct link *l);
+uint64_t link_rekey_due(const struct link *l);
+void link_rekey_act(struct link *l);
+uint64_t link_retire_due(const struct link *l);
+void link_retire_act(struct link *l);
+void link_take_rekey(struct link *l, const struct wire_rekey *answer);
 
 /* ---- link_frames.c ----------------------------------------------------------------------- */
 

@@ -26,6 +26,7 @@ void link_session_end(struct link *l)
 	key_cache_erase_all(l->cache);
 	session_fini(&l->session);
 	bytes_wipe(&l->sender, sizeof(l->sender));
+	link_rekey_end(l);
 	l->phase = PHASE_NONE;
 }
 
@@ -36,6 +37,7 @@ void link_session_begin(struct link *l, const struct link_route *route, struct s
 	uint64_t now_ns = l->now.mono_ns;
 	link_session_end(l);
 	session_init(&l->session, id, keys);
+	link_rekey_start(l, keys);
 	l->phase = PHASE_PENDING;
 	l->state = l->handshakes > 0 ? LINK_RECONNECTING : LINK_CONNECTING;
 	l->route = *route;
@@ -154,6 +156,7 @@ static void rotate(struct link *l)
 	l->route.relay.port = l->rotation.port;
 	l->rotation.switch_ns = NEVER;
 	link_ping(l);   /* the relay answers on the port that our latest packet came to */
+	link_rekey_soon(l);
 }
 
 static uint64_t idle_due(const struct link *l)
@@ -248,6 +251,8 @@ static const struct timer {
 	{ idle_due, end_idle },
 	{ unacknowledged_due, end_unresponsive },
 	{ rotation_due, rotate },
+	{ link_rekey_due, link_rekey_act },
+	{ link_retire_due, link_retire_act },
 	{ pending_ping_due, ping_pending },
 	{ keepalive_due, keep_alive },
 	{ blob_silence_due, end_blob_silence },
