@@ -23,7 +23,7 @@ enum {
 	KEEPER_OFFERS_PER_TICK = 1024,
 	KEEPER_QUESTIONS_PER_PACKET = 4,    /* answered; a client asks the others again */
 	KEEPER_KEY_CACHE = 512,             /* control frames of that many sessions at a time */
-	KEEPER_ANNOUNCED_PER_TICK = 256,    /* sessions told of the next door, then 10 ms of pause */
+	KEEPER_ANNOUNCED_PER_TICK = 256,    /* sessions told of the next door, then 10 ms rest */
 	KEEPER_PENDING_SHARE = 4,           /* at most a quarter of all slots may be unproved */
 };
 
