@@ -324,6 +324,50 @@ static void a_stolen_packet_moves_nothing(void **state)
 	sim_destroy(p.sim);
 }
 
+/*
+ * Goal:   the change of ports costs no session and not one packet.
+ * Method: three pairs across it: one that sends all the time, one idle, one that knows a file's
+ *         only door; first over a good path, then over one that loses a fifth.
+ */
+static void a_rotation_costs_nothing(void **state)
+{
+	static const unsigned losses[] = { 0, 20 };
+
+	(void)state;
+	for (size_t l = 0; l < COUNT_OF(losses); l++) {
+		struct sim_config config = { .quality.loss_percent = losses[l] };
+		struct sim *sim = sim_create(&config);
+		struct sim_client_config by_file = { .is_by_file = true };
+		struct sim_client *c[6];
+		for (size_t i = 0; i < COUNT_OF(c); i++)
+			c[i] = sim_add_client(sim, i >= 4 ? &by_file : NULL);
+		for (size_t i = 0; i < COUNT_OF(c); i += 2)
+			assert_true(sim_connect(sim, c[i], c[i + 1]));
+		uint16_t before = sim_relay_address(sim).port;
+		for (unsigned i = 0; i < 40 * 60; i++) {
+			for (size_t k = 0; k < COUNT_OF(c); k++)
+				if ((k < 2 || k >= 4) && !sim_send_number(c[k], c[k ^ 1], 100))
+					assert_true(losses[l] > 0);
+			sim_run(sim, NS_PER_S);
+		}
+		assert_int_not_equal(sim_relay_address(sim).port, before);
+		assert_true(sim_connect(sim, c[2], c[3]));
+		assert_true(sim_send_number(c[2], c[3], 100));
+		sim_run(sim, NS_PER_S);
+		for (size_t k = 0; k < COUNT_OF(c); k++) {
+			struct link_status status;
+			link_get_status(c[k]->link, &status);
+			assert_int_equal(status.relay.port, sim_relay_address(sim).port);
+			if (losses[l] > 0)
+				continue;
+			assert_int_equal(c[k]->ups, 1);
+			assert_int_equal(sim_channel(c[k], c[k ^ 1])->received,
+					 sim_channel(c[k ^ 1], c[k])->sent);
+		}
+		sim_destroy(sim);
+	}
+}
+
 /* ---- strangers --------------------------------------------------------------------------- */
 
 enum { CAPTURE_MAX = 400 };
@@ -499,6 +543,7 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(a_restart_is_survived),
 	cmocka_unit_test(a_new_address_costs_a_few_packets),
 	cmocka_unit_test(a_stolen_packet_moves_nothing),
+	cmocka_unit_test(a_rotation_costs_nothing),
 	cmocka_unit_test(a_stranger_gets_nothing),
 	cmocka_unit_test(a_second_instance_takes_over),
 	cmocka_unit_test(the_idle_session_ends_at_the_relay_too),

@@ -83,6 +83,7 @@ struct sim_channel {
 struct sim_client_config {
 	int64_t clock_offset_ns;         /* its wall clock minus the true one */
 	bool refuses_offers;
+	bool is_by_file;                 /* knows the present door alone, not the schedule */
 	const struct sim_app *app;       /* copied; NULL: the sim's own */
 	const struct hello_config *same_device_as;   /* the same keys as another client */
 };
@@ -136,7 +137,8 @@ void sim_cut(struct sim_client *c, bool is_cut);
 /* Its NAT forgets: from now on it has another address, and the old one leads nowhere. The client
  * is not told. */
 void sim_rebind(struct sim_client *c);
-/* Where the relay hears now (its IPv4 address and the current door's port). */
+/* Where the relay hears now: its address and the current door's port. Doors change each hour, as
+ * the schedule has it; a sim begins in the middle of one. */
 struct address sim_relay_address(const struct sim *sim);
 /* A datagram of anybody, with any source; it takes no delay and is not lost. */
 void sim_inject(struct sim *sim, const struct address *from, const struct address *to,

@@ -263,7 +263,7 @@ struct sim_client *sim_add_client(struct sim *sim, const struct sim_client_confi
 
 	struct random_source random =
 		random_seeded_init(&c->seeded, sim->config.seed * 10007 + c->index + 1);
-	sim_relay_client_config(sim, &c->link_config);
+	sim_relay_client_config(sim, c->config.is_by_file, &c->link_config);
 	c->link_config.random = random;
 	x25519_generate(&c->link_config.hello.device, &random);
 	ed25519_generate(&c->link_config.hello.identity, &random);

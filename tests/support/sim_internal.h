@@ -14,6 +14,7 @@ enum {
 /* A datagram on its way. */
 struct sim_datagram {
 	struct address from, to;
+	uint64_t door;                   /* that it came in on, once at the relay */
 	size_t size;
 	uint8_t data[];
 };
@@ -52,15 +53,20 @@ struct sim_upcalls {
 	size_t first, count;
 };
 
+/* A port generation at which the relay listens. */
+struct sim_door {
+	bool is_open;
+	uint64_t generation;
+	uint16_t port;
+};
+
 struct sim_relay {
 	bool is_running;
 	struct hello_server server;
 	uint8_t psk[KEY_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];
 	struct schedule schedule;
-	uint64_t door;
-	uint16_t port;
-	struct door_keys keys;
+	struct sim_door doors[DOORS_MAX];
 	struct random_seeded seeded;
 	struct random_source random;
 	struct table *table;
@@ -102,12 +108,21 @@ void sim_send_up(struct sim_client *c, const struct packet *packet);
 void sim_send_down(struct sim *sim, const struct packet *packet);
 void sim_arrive(struct sim *sim, struct sim_datagram *datagram);
 
+/* sim_doors.c */
+void sim_doors_tick(struct sim *sim);                    /* opens, announces, closes */
+uint64_t sim_doors_deadline(const struct sim *sim);      /* mono_ns of the next call */
+void sim_doors_close_all(struct sim *sim);
+/* NULL: the relay does not listen there. */
+const struct sim_door *sim_door_at(const struct sim *sim, const struct address *address);
+struct address sim_door_address(const struct sim *sim, uint64_t generation);
+
 /* sim_relay.c */
 void sim_relay_init(struct sim *sim);
 void sim_relay_fini(struct sim *sim);
-void sim_relay_receive(struct sim *sim, struct sim_datagram *datagram);   /* takes it */
+/* Takes the datagram. */
+void sim_relay_receive(struct sim *sim, struct sim_datagram *datagram, uint64_t door);
 void sim_relay_wake(struct sim *sim);
-void sim_relay_client_config(struct sim *sim, struct link_config *out);
+void sim_relay_client_config(struct sim *sim, bool is_by_file, struct link_config *out);
 
 /* sim_client.c */
 void sim_client_receive(struct sim_client *c, struct sim_datagram *datagram);

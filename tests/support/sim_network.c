@@ -80,7 +80,7 @@ static void count_watched(struct sim *sim, const struct packet *packet)
 
 void sim_send_down(struct sim *sim, const struct packet *packet)
 {
-	struct address from = sim_relay_address(sim);
+	struct address from = sim_door_address(sim, packet->path.door);
 	struct view data = view_of(packet->data, packet->size);
 	assert_true(packet->size <= DATAGRAM_SIZE_MAX);
 	if (sim->tap != NULL)
@@ -93,9 +93,9 @@ void sim_send_down(struct sim *sim, const struct packet *packet)
 
 void sim_arrive(struct sim *sim, struct sim_datagram *datagram)
 {
-	struct address relay = sim_relay_address(sim);
-	if (address_equal(&datagram->to, &relay)) {
-		sim_relay_receive(sim, datagram);
+	const struct sim_door *door = sim_door_at(sim, &datagram->to);
+	if (door != NULL) {
+		sim_relay_receive(sim, datagram, door->generation);
 		return;
 	}
 	struct sim_client *c = client_at(sim, &datagram->to);

@@ -93,20 +93,6 @@ void sim_relay_fini(struct sim *sim)
 	free(sim->relay.workers);
 }
 
-static void open_door(struct sim *sim)
-{
-	struct sim_relay *r = &sim->relay;
-	uint8_t key[KEY_SIZE];
-
-	r->door = schedule_generation(&r->schedule, sim->now.wall_ns);
-	r->port = schedule_port(&r->schedule, r->door, 0);
-	schedule_door_key(&r->schedule, r->door, key);
-	door_keys_derive(key, &r->keys);
-	assert_true(keeper_open_door(r->keeper, r->door, r->port, &r->keys));
-	for (unsigned i = 0; i < sim->config.workers; i++)
-		assert_true(forward_open_door(r->workers[i].forward, r->door, r->port, &r->keys));
-}
-
 static void start_keeper(struct sim *sim)
 {
 	struct sim_relay *r = &sim->relay;
@@ -161,8 +147,8 @@ void sim_relay_start(struct sim *sim)
 		assert_non_null(r->workers[i].forward);
 	}
 	start_keeper(sim);
-	open_door(sim);
 	r->is_running = true;
+	sim_doors_tick(sim);
 	wake_at(sim, sim->now.mono_ns);
 }
 
@@ -178,6 +164,7 @@ void sim_relay_stop(struct sim *sim)
 	if (!r->is_running)
 		return;
 	keep_verdicts(sim);
+	sim_doors_close_all(sim);
 	r->is_running = false;
 	r->wake_ns = NEVER;
 	for (unsigned i = 0; i < sim->config.workers; i++) {
@@ -192,13 +179,21 @@ void sim_relay_stop(struct sim *sim)
 	table_destroy(r->table);
 }
 
-struct address sim_relay_address(const struct sim *sim)
+/* The file's only door; an enrolled device computes doors by itself. */
+static void give_door(struct sim *sim, struct link_config *out)
 {
-	return address_v4(192, 0, 2, 1, sim->relay.port);
+	const struct schedule *s = &sim->relay.schedule;
+	uint64_t generation = schedule_generation(s, sim->now.wall_ns);
+	struct link_door *door = &out->doors[0];
+	door->generation = generation;
+	door->port = schedule_port(s, generation, 0);
+	door->from_ns = schedule_begin_ns(s, generation);
+	door->until_ns = schedule_begin_ns(s, generation + 1);
+	schedule_door_key(s, generation, door->key);
+	out->door_count = 1;
 }
 
-/* What a client gets with its file: here it is enrolled at once, and knows the schedule. */
-void sim_relay_client_config(struct sim *sim, struct link_config *out)
+void sim_relay_client_config(struct sim *sim, bool is_by_file, struct link_config *out)
 {
 	const struct sim_relay *r = &sim->relay;
 	out->hello.credential = CREDENTIAL_FILE;
@@ -207,14 +202,16 @@ void sim_relay_client_config(struct sim *sim, struct link_config *out)
 	memcpy(out->hello.server_id, r->server.server_id, SERVER_ID_SIZE);
 	memcpy(out->hello.server_public, r->server.static_key.public, X25519_SIZE);
 	out->addresses[0] = address_v4(192, 0, 2, 1, 0);
-	out->has_schedule = true;
+	out->has_schedule = !is_by_file;
 	out->schedule = r->schedule;
 	out->cipher = packet_cipher_best();
+	if (is_by_file)
+		give_door(sim, out);
 }
 
 /* ---- datagrams --------------------------------------------------------------------------- */
 
-void sim_relay_receive(struct sim *sim, struct sim_datagram *datagram)
+void sim_relay_receive(struct sim *sim, struct sim_datagram *datagram, uint64_t door)
 {
 	struct sim_relay *r = &sim->relay;
 	struct sim_worker *w = &r->workers[random_below(&sim->random, sim->config.workers)];
@@ -222,6 +219,7 @@ void sim_relay_receive(struct sim *sim, struct sim_datagram *datagram)
 		free(datagram);
 		return;
 	}
+	datagram->door = door;
 	w->waiting[(w->first + w->count++) % SIM_QUEUE] = datagram;
 	/* Whole milliseconds: what comes within one is worked on as one batch. */
 	wake_at(sim, (sim->now.mono_ns / NS_PER_MS + 1) * NS_PER_MS);
@@ -251,7 +249,7 @@ static size_t take_batch(struct sim *sim, struct sim_worker *w, struct packet pa
 		memcpy(p->data, d->data, d->size);
 		p->path.remote = d->from;
 		memcpy(p->path.local_ip, local.ip, sizeof(local.ip));
-		p->path.door = sim->relay.door;
+		p->path.door = d->door;
 		free(d);
 		count++;
 	}
@@ -294,7 +292,8 @@ void sim_relay_wake(struct sim *sim)
 		run_worker(sim, &r->workers[i]);
 	run_keeper(sim, &r->frames, UINT32_MAX);
 	run_keeper(sim, &r->hellos, sim->config.hellos_per_ms);
-	uint64_t deadline_ns = keeper_tick(r->keeper, sim->now);
+	sim_doors_tick(sim);
+	uint64_t deadline_ns = earliest(keeper_tick(r->keeper, sim->now), sim_doors_deadline(sim));
 	uint64_t soonest_ns = sim->now.mono_ns + NS_PER_MS;
 	if (r->hellos.count > 0 || deadline_ns < soonest_ns)
 		deadline_ns = soonest_ns;
