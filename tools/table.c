@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tools/exit_codes.h"
+#include "tools/safe_text.h"
 
 struct table_printer {
 	size_t columns;
@@ -43,7 +44,7 @@ void table_printer_finish(struct table_printer *t, const char *empty)
 {
 	int widths[TABLE_COLUMNS_MAX] = { 0 };
 	for (size_t i = 0; i < t->rows * t->columns; i++) {
-		int width = (int)strlen(t->cells[i]);
+		int width = (int)safe_text_columns(t->cells[i]);
 		if (width > widths[i % t->columns])
 			widths[i % t->columns] = width;
 	}
@@ -51,9 +52,11 @@ void table_printer_finish(struct table_printer *t, const char *empty)
 		printf("%s\n", empty);
 	for (size_t i = 0; i < t->rows * t->columns; i++) {
 		bool is_last = i % t->columns == t->columns - 1;
+		int missing = widths[i % t->columns] - (int)safe_text_columns(t->cells[i]);
 		if (t->rows > 1)
-			printf("%-*s%s", is_last ? 0 : widths[i % t->columns], t->cells[i],
-			       is_last ? "\n" : "  ");
+			printf("%s%*s", t->cells[i], is_last ? 0 : missing + 2, "");
+		if (t->rows > 1 && is_last)
+			putchar('\n');
 		free(t->cells[i]);
 	}
 	free(t->cells);
