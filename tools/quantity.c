@@ -71,7 +71,8 @@ uint64_t quantity_rate_of(uint64_t bytes, uint64_t elapsed_ms)
 {
 	if (elapsed_ms == 0)
 		return 0;
-	return (uint64_t)((double)bytes * MS_PER_S / (double)elapsed_ms);
+	double rate = (double)bytes * MS_PER_S / (double)elapsed_ms;
+	return rate < (double)UINT64_MAX ? (uint64_t)rate : UINT64_MAX;
 }
 
 unsigned progress_percent(const struct progress *p)
