@@ -252,7 +252,8 @@ enum clawchat_event_type {
 	CLAWCHAT_EVENT_ENDED,            /* result, text: refused for good */
 	CLAWCHAT_EVENT_PEERS,            /* contacts are up to date */
 	CLAWCHAT_EVENT_FOUND,            /* request, peer */
-	CLAWCHAT_EVENT_NOT_FOUND,        /* request, text: nobody, or which ones */
+	CLAWCHAT_EVENT_NOT_FOUND,        /* request, text; result: PEER_ABSENT (nobody of that name
+					    is connected) or PEER_UNKNOWN (several, or no name) */
 	CLAWCHAT_EVENT_PEER_UP,          /* peer, name, is_first_contact: a tunnel is secure */
 	CLAWCHAT_EVENT_PEER_DOWN,        /* peer, text */
 	CLAWCHAT_EVENT_PEER_CHANGED,     /* peer, text: its identity is not the pinned one; nothing

@@ -10,10 +10,12 @@ static void tell_found(struct clawchat *c, uint32_t number, const uint8_t id[PEE
 	events_put(c, &event);
 }
 
-static void tell_not_found(struct clawchat *c, uint32_t number, const char *text)
+/* PEER_ABSENT: may be found later. PEER_UNKNOWN: not by this text. */
+static void tell_not_found(struct clawchat *c, uint32_t number, enum clawchat_result result,
+			   const char *text)
 {
 	events_put(c, &(struct clawchat_event){ .type = CLAWCHAT_EVENT_NOT_FOUND,
-						.result = CLAWCHAT_PEER_UNKNOWN,
+						.result = result,
 						.request = number,
 						.text = text });
 }
@@ -45,9 +47,10 @@ uint32_t clawchat_find(struct clawchat *c, const char *name_or_id)
 	} else if (matches > 1) {
 		snprintf(text, sizeof(text), "%zu contacts are called '%.64s': use an id", matches,
 			 name_or_id);
-		tell_not_found(c, number, text);
+		tell_not_found(c, number, CLAWCHAT_PEER_UNKNOWN, text);
 	} else if (strlen(name_or_id) >= CLAWCHAT_NAME_SIZE) {
-		tell_not_found(c, number, "too long for a name, and not an id");
+		tell_not_found(c, number, CLAWCHAT_PEER_UNKNOWN,
+			       "too long for a name, and not an id");
 	} else {
 		find->number = number;
 		find->link_request = 0;
@@ -80,7 +83,7 @@ static void several(struct clawchat *c, const struct find *find, const struct li
 		peer_id_format(event->found[i], id);
 		used += snprintf(text + used, sizeof(text) - (size_t)used, " %s", id);
 	}
-	tell_not_found(c, find->number, text);
+	tell_not_found(c, find->number, CLAWCHAT_PEER_UNKNOWN, text);
 }
 
 static void take_found(struct clawchat *c, const struct link_event *event)
@@ -94,7 +97,7 @@ static void take_found(struct clawchat *c, const struct link_event *event)
 			tell_found(c, find->number, event->found[0]);
 		} else if (event->count == 0) {
 			snprintf(text, sizeof(text), "nobody called '%s' is connected", find->what);
-			tell_not_found(c, find->number, text);
+			tell_not_found(c, find->number, CLAWCHAT_PEER_ABSENT, text);
 		} else {
 			several(c, find, event);
 		}

@@ -17,13 +17,13 @@ enum { CHAT_PROMPT_SIZE = 512 };
 struct chat {
 	struct program *program;
 	struct chat_messages messages;
-	struct clawchat_peer_id peer;    /* the current one, */
-	bool has_peer;                   /* if there is one */
-	uint32_t search;                 /* of /to; 0: none */
-	const char *folder;              /* where accepted files go */
+	struct clawchat_peer_id peer; /* the current one, */
+	bool has_peer;                /* if there is one */
+	uint32_t search;              /* of /to; 0: none */
+	const char *folder;           /* where accepted files go */
 	bool is_on_terminal;
 	bool is_ending;
-	int code;                        /* of what went wrong so far */
+	int code; /* of what went wrong so far */
 };
 
 /* chat_commands.c: names with their slash, ends with NULL. */

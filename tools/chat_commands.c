@@ -66,8 +66,7 @@ void chat_send_file(struct chat *chat, const char *path)
 		return;
 	}
 	const char *slash = strrchr(path, '/');
-	struct transfer *t =
-		transfers_add(&p->transfers, number, slash != NULL ? slash + 1 : path);
+	struct transfer *t = transfers_add(&p->transfers, number, slash != NULL ? slash + 1 : path);
 	if (t != NULL)
 		t->is_outgoing = true;
 }
@@ -78,9 +77,9 @@ void chat_send_file(struct chat *chat, const char *path)
 static struct transfer *pick_offer(struct chat *chat, const char *argument)
 {
 	struct transfers *all = &chat->program->transfers;
-	struct transfer *t = *argument == '\0' ?
-				     transfers_oldest_offer(all) :
-				     transfers_find(all, (uint32_t)strtoul(argument, NULL, 10));
+	struct transfer *t = *argument == '\0'
+				     ? transfers_oldest_offer(all)
+				     : transfers_find(all, (uint32_t)strtoul(argument, NULL, 10));
 	if (t != NULL && !t->is_outgoing && !t->is_accepted)
 		return t;
 	output_warning(&chat->program->output, "no file is offered%s%s",
@@ -117,10 +116,10 @@ static void refuse_file(struct chat *chat, const char *argument)
 static void cancel_file(struct chat *chat, const char *argument)
 {
 	struct program *p = chat->program;
-	struct transfer *t = *argument == '\0' ?
-				     transfers_running(&p->transfers) :
-				     transfers_find(&p->transfers,
-						    (uint32_t)strtoul(argument, NULL, 10));
+	struct transfer *t =
+		*argument == '\0'
+			? transfers_running(&p->transfers)
+			: transfers_find(&p->transfers, (uint32_t)strtoul(argument, NULL, 10));
 	if (t == NULL) {
 		output_warning(&p->output, "no file is under way");
 		return;
@@ -152,9 +151,9 @@ static void list_peers(struct chat *chat, const char *argument)
 	for (size_t i = 0; clawchat_contact_at(p->client, i, &contact); i++) {
 		char label[LABEL_SIZE];
 		output_line(&p->output, "  %-24s %-9s %s", program_label(p, &contact.id, label),
-			    contact.is_secure  ? "talking" :
-			    contact.is_present ? "connected" :
-						 "away",
+			    contact.is_secure    ? "talking"
+			    : contact.is_present ? "connected"
+						 : "away",
 			    trust_word(&contact));
 	}
 	(void)clawchat_ask_peers(p->client);
@@ -251,8 +250,8 @@ static const struct chat_command commands[] = {
 };
 
 const char *const chat_command_names[] = {
-	"/help",   "/quit",   "/to",	  "/peers",  "/status",	     "/messages", "/file",
-	"/accept", "/resume", "/refuse", "/cancel", "/fingerprint", "/verify",	 NULL,
+	"/help",   "/quit",   "/to",     "/peers",  "/status",      "/messages", "/file",
+	"/accept", "/resume", "/refuse", "/cancel", "/fingerprint", "/verify",   NULL,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -135,8 +135,7 @@ static void describe_transfer(const struct transfer *t, char out[NEWS_SIZE])
 			 t->is_hashing ? "is being read" : "waits");
 		return;
 	}
-	used += snprintf(out + used, NEWS_SIZE - (size_t)used, "%u%%",
-			 progress_percent(&progress));
+	used += snprintf(out + used, NEWS_SIZE - (size_t)used, "%u%%", progress_percent(&progress));
 	if (t->rate > 0 && t->size > t->done)
 		snprintf(out + used, NEWS_SIZE - (size_t)used, " %s %s left",
 			 quantity_rate(t->rate, rate),

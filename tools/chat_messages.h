@@ -11,7 +11,7 @@
 #include "client/clawchat.h"
 
 enum {
-	CHAT_MESSAGES = 256,             /* remembered; as many can be under way */
+	CHAT_MESSAGES = 256, /* remembered; as many can be under way */
 	EXCERPT_SIZE = 48,
 };
 
@@ -19,11 +19,11 @@ struct chat_message {
 	uint64_t id;
 	enum clawchat_delivery delivery;
 	bool is_used;
-	char excerpt[EXCERPT_SIZE];      /* safe to show */
+	char excerpt[EXCERPT_SIZE]; /* safe to show */
 };
 
 struct chat_messages {
-	struct chat_message list[CHAT_MESSAGES];   /* a ring: next is overwritten next */
+	struct chat_message list[CHAT_MESSAGES]; /* a ring: next is overwritten next */
 	size_t next;
 };
 

@@ -10,7 +10,7 @@
 
 enum {
 	PROMPT_SIZE = 512,
-	HISTORY_MAX = 200,               /* in memory only: what was said stays off the disk */
+	HISTORY_MAX = 200, /* in memory only: what was said stays off the disk */
 };
 
 static struct {
@@ -18,7 +18,7 @@ static struct {
 	bool is_hidden;
 	bool is_at_end;
 	char prompt[PROMPT_SIZE];
-	char *line;                      /* finished, not handed out yet */
+	char *line; /* finished, not handed out yet */
 	const char *const *commands;
 } screen;
 

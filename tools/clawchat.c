@@ -8,10 +8,10 @@
 struct command {
 	const char *name;
 	const char *arguments;
-	const char *help;                /* NULL: another name of the command above */
-	uint32_t takes;                  /* options, of enum option_bit */
+	const char *help; /* NULL: another name of the command above */
+	uint32_t takes;   /* options, of enum option_bit */
 	int arguments_min, arguments_max;
-	bool is_streaming;               /* with --json: one object for each event */
+	bool is_streaming; /* with --json: one object for each event */
 	int (*run)(struct program *p);
 };
 

@@ -13,7 +13,7 @@ enum { LONG_ONLY = 256 };
 
 struct option_row {
 	const char *name;
-	int letter;                      /* 0: no short form */
+	int letter; /* 0: no short form */
 	bool has_value;
 	enum option_bit bit;
 };
@@ -133,9 +133,9 @@ static bool refuse_option(struct cli_options *o, int option, const char *argumen
 {
 	const char letter[] = { '-', (char)optopt, '\0' };
 	bool is_short = optopt > 0 && optopt < LONG_ONLY;
-	const char *why = option == ':'	       ? "needs a value" :
-			  optopt >= LONG_ONLY ? "takes no value" :
-						"no such option; try --help";
+	const char *why = option == ':'         ? "needs a value"
+			  : optopt >= LONG_ONLY ? "takes no value"
+						: "no such option; try --help";
 	return refuse(o, is_short ? letter : argument, why);
 }
 

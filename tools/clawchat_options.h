@@ -42,15 +42,15 @@ enum option_bit {
 
 struct cli_options {
 	uint32_t given;
-	const char *command;             /* NULL: none */
+	const char *command; /* NULL: none */
 	int argument_count;
-	char **arguments;                /* after the command */
+	char **arguments; /* after the command */
 	const char *profile, *name, *file, *key_file;
 	const char *message, *from, *into;
-	int passphrase_fd;               /* -1: none */
-	unsigned timeout_s;              /* 0: without end */
-	unsigned count;                  /* 0: without end */
-	char error[OPTION_ERROR_SIZE];   /* why it was refused, in one line */
+	int passphrase_fd;             /* -1: none */
+	unsigned timeout_s;            /* 0: without end */
+	unsigned count;                /* 0: without end */
+	char error[OPTION_ERROR_SIZE]; /* why it was refused, in one line */
 };
 
 /* False: wrong, see `error`. Reorders argv: options first. */

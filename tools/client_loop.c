@@ -71,8 +71,7 @@ bool client_loop_watch_terminal(struct client_loop *l)
 
 void client_loop_set_timeout(struct client_loop *l, unsigned seconds)
 {
-	l->deadline_ms =
-		seconds > 0 ? client_loop_now_ms() + (uint64_t)seconds * MS_PER_S : 0;
+	l->deadline_ms = seconds > 0 ? client_loop_now_ms() + (uint64_t)seconds * MS_PER_S : 0;
 }
 
 /* Milliseconds to sleep at most; -1: no bound. */
@@ -117,8 +116,7 @@ enum loop_wake client_loop_wait(struct client_loop *l, struct clawchat_event *ev
 		struct pollfd fds[] = {
 			{ .fd = l->signal_fd, .events = POLLIN },
 			{ .fd = l->input_fd, .events = POLLIN },
-			{ .fd = l->client != NULL ? clawchat_fd(l->client) : -1,
-			  .events = POLLIN },
+			{ .fd = l->client != NULL ? clawchat_fd(l->client) : -1, .events = POLLIN },
 		};
 		poll(fds, sizeof(fds) / sizeof(fds[0]), patience_ms(l));
 		notice_sleep(l);

@@ -15,19 +15,19 @@
 #include "client/clawchat.h"
 
 enum loop_wake {
-	LOOP_EVENT,                      /* of the client, in *event */
-	LOOP_INPUT,                      /* input_fd can be read */
-	LOOP_SIGNAL,                     /* which is in `signal` */
-	LOOP_TIMEOUT,                    /* the deadline has come; there is none any more */
+	LOOP_EVENT,   /* of the client, in *event */
+	LOOP_INPUT,   /* input_fd can be read */
+	LOOP_SIGNAL,  /* which is in `signal` */
+	LOOP_TIMEOUT, /* the deadline has come; there is none any more */
 };
 
 struct client_loop {
-	struct clawchat *client;         /* NULL: none yet */
+	struct clawchat *client; /* NULL: none yet */
 	int signal_fd;
-	int input_fd;                    /* -1: not listened to */
+	int input_fd; /* -1: not listened to */
 	int signal;
-	uint64_t deadline_ms;            /* of client_loop_now_ms(); 0: none */
-	uint64_t asleep_ms;              /* how far the clock that counts sleep is ahead */
+	uint64_t deadline_ms; /* of client_loop_now_ms(); 0: none */
+	uint64_t asleep_ms;   /* how far the clock that counts sleep is ahead */
 };
 
 bool client_loop_init(struct client_loop *l);

@@ -14,8 +14,8 @@
 #include "tools/show.h"
 
 enum {
-	QUIT_PATIENCE_MS = 2000,         /* for messages that are under way when the user leaves */
-	LINGER_MS = 200,                 /* for our last receipts, and a last answer */
+	QUIT_PATIENCE_MS = 2000, /* for messages that are under way when the user leaves */
+	LINGER_MS = 200,         /* for our last receipts, and a last answer */
 };
 
 /* ---- on a terminal ---------------------------------------------------------------------- */
@@ -112,10 +112,10 @@ static void send_lines(struct chat *chat, struct line_buffer *lines)
 	char *line;
 	while (!chat_messages_are_full(&chat->messages) && (line = line_buffer_next(lines)) != NULL)
 		chat_send_text(chat, line);
-	chat->program->loop.input_fd = chat_messages_are_full(&chat->messages) ||
-						       lines->is_at_end || !chat->has_peer ?
-					       -1 :
-					       STDIN_FILENO;
+	chat->program->loop.input_fd =
+		chat_messages_are_full(&chat->messages) || lines->is_at_end || !chat->has_peer
+			? -1
+			: STDIN_FILENO;
 }
 
 static bool is_finished(const struct chat *chat, const struct line_buffer *lines)
@@ -211,8 +211,8 @@ int command_chat(struct program *p)
 	chat = (struct chat){
 		.program = p,
 		.folder = p->options.into != NULL ? p->options.into : ".",
-		.is_on_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
-				  !p->output.is_json,
+		.is_on_terminal =
+			isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !p->output.is_json,
 	};
 	int code = program_open(p);
 	if (code == 0)

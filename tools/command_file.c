@@ -37,10 +37,10 @@ static uint64_t now_s(void)
 	return (uint64_t)time(NULL);
 }
 
-static void print_address(struct program *p, const char *address, uint16_t port)
+static void print_address(struct program *p, const char *address)
 {
 	if (*address != '\0')
-		output_line(&p->output, "address       %s, port %u", address, port);
+		output_line(&p->output, "address       %s", address);
 }
 
 static void print_info(struct program *p, const char *path, const struct clawchat_file_info *info,
@@ -51,14 +51,14 @@ static void print_info(struct program *p, const char *path, const struct clawcha
 	uint64_t now = now_s();
 	output_line(&p->output, "file          %s", path);
 	output_line(&p->output, "status        %s", status);
-	output_line(&p->output, "relay         %s (%s)",
-		    safe_text_line(info->server_name, name, sizeof(name)), info->server_id);
-	print_address(p, info->address, info->port);
-	print_address(p, info->address6, info->port);
+	safe_text_line(info->server_name, name, sizeof(name));
+	output_line(&p->output, "relay         %s%s%s", name, *name != '\0' ? ", id " : "",
+		    info->server_id);
+	print_address(p, info->address);
+	print_address(p, info->address6);
 	output_line(&p->output, "valid         %s to %s%s%s%s",
 		    quantity_moment(info->valid_from, from),
-		    quantity_moment(info->valid_until, until),
-		    info->valid_until > now ? " (" : "",
+		    quantity_moment(info->valid_until, until), info->valid_until > now ? " (" : "",
 		    info->valid_until > now ? quantity_span(info->valid_until - now, left) : "",
 		    info->valid_until > now ? " left)" : "");
 	if (info->next_rotation != 0)
@@ -92,17 +92,15 @@ int command_load(struct program *p)
 {
 	const char *path = p->options.arguments[0];
 	struct clawchat_status status;
-	char until[QUANTITY_SIZE], name[CLAWCHAT_NAME_SIZE * 3];
+	char until[QUANTITY_SIZE];
 	int code = program_open(p);
 	if (code == 0)
 		code = program_load(p, path);
 	if (code != 0)
 		return code;
 	clawchat_get_status(p->client, &status);
-	output_line(&p->output, "%s: relay %s, valid until %s; this device is called %s", path,
-		    safe_text_line(status.server_name, name, sizeof(name)),
-		    quantity_moment(status.file_valid_until, until),
-		    clawchat_own_name(p->client));
+	output_line(&p->output, "%s is loaded, valid until %s; this device is called %s", path,
+		    quantity_moment(status.file_valid_until, until), clawchat_own_name(p->client));
 	output_object(&p->output, status_json(&status));
 	return 0;
 }

@@ -37,7 +37,8 @@ static int find_contact(struct program *p, const char *who, struct clawchat_cont
 	if (matches == 0)
 		return output_error(&p->output, CLAWCHAT_PEER_UNKNOWN,
 				    "%s: nobody of that name or id has been met; send it a message "
-				    "first", who);
+				    "first",
+				    who);
 	return output_error(&p->output, CLAWCHAT_PEER_UNKNOWN,
 			    "%s: %u peers are meant by it; use an id (clawchat peers)", who,
 			    matches);
@@ -100,7 +101,8 @@ static int mark(struct program *p, const struct clawchat_contact *contact, bool 
 	if (!is_verified)
 		return output_error(&p->output, CLAWCHAT_FAILED,
 				    "%s: not verified; if the numbers differ, somebody may be in "
-				    "between: do not talk until you know why", label);
+				    "between: do not talk until you know why",
+				    label);
 	output_line(&p->output, "%s is verified.", label);
 	if (clawchat_get_contact(p->client, &contact->id, &marked))
 		output_object(&p->output, contact_json(p->client, &marked));
@@ -116,9 +118,10 @@ static int forget(struct program *p, const struct clawchat_contact *contact)
 		return program_error(p, &error);
 	output_line(&p->output,
 		    "%s: what was known of its identity is forgotten; it is met afresh. Verify it "
-		    "then.", label);
-	output_object(&p->output, json_pack("{s:o, s:b}", "name", output_text(contact->name),
-					    "forgotten", 1));
+		    "then.",
+		    label);
+	output_object(&p->output,
+		      json_pack("{s:o, s:b}", "name", output_text(contact->name), "forgotten", 1));
 	return 0;
 }
 

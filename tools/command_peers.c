@@ -14,7 +14,7 @@
 
 enum {
 	US_PER_MS = 1000,
-	OFFSET_TOLD_MS = 2000,           /* a clock that is wrong by less harms nobody */
+	OFFSET_TOLD_MS = 2000, /* a clock that is wrong by less harms nobody */
 };
 
 static int open_and_connect(struct program *p)
@@ -114,8 +114,9 @@ void print_status(struct program *p)
 	struct clawchat_status status;
 	char name[CLAWCHAT_NAME_SIZE * 3];
 	clawchat_get_status(p->client, &status);
-	output_line(&p->output, "relay        %s at %s",
-		    safe_text_line(status.server_name, name, sizeof(name)), status.relay);
+	safe_text_line(status.server_name, name, sizeof(name));
+	output_line(&p->output, "relay        %s%s%s", name, *name != '\0' ? " at " : "",
+		    status.relay);
 	output_line(&p->output, "state        %s", state_word(status.state));
 	output_line(&p->output, "seen as      %s", status.observed);
 	output_line(&p->output, "round trip   %.1f ms", (double)status.rtt_us / US_PER_MS);

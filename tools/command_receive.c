@@ -13,16 +13,16 @@
 #include "tools/show.h"
 
 enum {
-	LINGER_MS = 500,                 /* receipts reach the sender, repeated if need be */
+	LINGER_MS = 500, /* receipts reach the sender, repeated if need be */
 };
 
 struct reception {
 	const char *folder;
 	bool has_from;
 	struct clawchat_peer_id from;
-	unsigned count;                  /* of what has come: messages, files */
-	uint32_t asked;                  /* transfer that the user is asked about; 0: none */
-	int code;                        /* of a file that failed */
+	unsigned count; /* of what has come: messages, files */
+	uint32_t asked; /* transfer that the user is asked about; 0: none */
+	int code;       /* of a file that failed */
 };
 
 static int check_folder(struct program *p, const char *folder)
@@ -181,9 +181,8 @@ static int too_late(struct program *p, const struct reception *r)
 				    "when it is sent again",
 				    transfers_running(&p->transfers)->name, p->options.timeout_s);
 	if (r->count == 0 || p->options.count != 0)
-		return output_error(&p->output, CLAWCHAT_FAILED,
-				    "%u of %u came within %u s", r->count,
-				    p->options.count != 0 ? p->options.count : 1,
+		return output_error(&p->output, CLAWCHAT_FAILED, "%u of %u came within %u s",
+				    r->count, p->options.count != 0 ? p->options.count : 1,
 				    p->options.timeout_s);
 	return r->code;
 }

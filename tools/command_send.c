@@ -14,10 +14,10 @@
 /* What is on its way: one message or one file at a time. */
 struct shipment {
 	struct clawchat_peer_id to;
-	const char *who;                 /* as the user calls the peer */
-	const char *what;                /* "message", or the file */
-	uint64_t message;                /* 0: none */
-	uint32_t transfer;               /* 0: none */
+	const char *who;   /* as the user calls the peer */
+	const char *what;  /* "message", or the file */
+	uint64_t message;  /* 0: none */
+	uint32_t transfer; /* 0: none */
 };
 
 /* ---- before anything is sent ------------------------------------------------------------ */
@@ -55,10 +55,10 @@ static char *read_input(struct program *p)
 	while (used > 0 && text[used - 1] == '\n')
 		used--; /* what echo adds */
 	text[used] = '\0';
-	const char *problem = used == 0		       ? "it is empty" :
-			      used > CLAWCHAT_TEXT_MAX ? "it is too long; send it as a file" :
-			      strlen(text) < used      ? "it is not text; send it as a file" :
-							 NULL;
+	const char *problem = used == 0                  ? "it is empty"
+			      : used > CLAWCHAT_TEXT_MAX ? "it is too long; send it as a file"
+			      : strlen(text) < used      ? "it is not text; send it as a file"
+							 : NULL;
 	if (problem == NULL)
 		return text;
 	output_error(&p->output, CLAWCHAT_USAGE, "message on standard input: %s", problem);
@@ -115,9 +115,9 @@ static enum fate fate_of(const struct shipment *s, const struct clawchat_event *
 static int failure(struct program *p, const struct shipment *s, const struct clawchat_event *event)
 {
 	char why[CLAWCHAT_ERROR_SIZE];
-	int code = event->type == CLAWCHAT_EVENT_PEER_CHANGED ? CLAWCHAT_PEER_CHANGED :
-		   event->result != CLAWCHAT_OK		      ? (int)event->result :
-								CLAWCHAT_FAILED;
+	int code = event->type == CLAWCHAT_EVENT_PEER_CHANGED ? CLAWCHAT_PEER_CHANGED
+		   : event->result != CLAWCHAT_OK             ? (int)event->result
+							      : CLAWCHAT_FAILED;
 	return output_error(&p->output, code, "%s to %s: not delivered: %s", s->what, s->who,
 			    safe_text_line(event->text != NULL ? event->text : "no reason given",
 					   why, sizeof(why)));
@@ -139,10 +139,12 @@ static int too_late(struct program *p, const struct shipment *s)
 	if (is_peer_here(p, s))
 		return output_error(&p->output, CLAWCHAT_PEER_ABSENT,
 				    "%s to %s: not delivered: it is connected, but has not "
-				    "confirmed within %u s", s->what, s->who, timeout);
+				    "confirmed within %u s",
+				    s->what, s->who, timeout);
 	return output_error(&p->output, CLAWCHAT_PEER_ABSENT,
 			    "%s to %s: not delivered: not connected within %u s; try again when "
-			    "it is, or wait longer with --timeout", s->what, s->who, timeout);
+			    "it is, or wait longer with --timeout",
+			    s->what, s->who, timeout);
 }
 
 /* A peer that is here may think about a file as long as it likes; one that is away may not. */
@@ -207,8 +209,8 @@ static int send_file(struct program *p, struct shipment *s, const char *path)
 	s->message = 0;
 	if (clawchat_send_file(p->client, &s->to, path, &s->transfer, &error) != CLAWCHAT_OK)
 		return program_error(p, &error);
-	struct transfer *t = transfers_add(&p->transfers, s->transfer,
-					   slash != NULL ? slash + 1 : path);
+	struct transfer *t =
+		transfers_add(&p->transfers, s->transfer, slash != NULL ? slash + 1 : path);
 	if (t != NULL)
 		t->is_outgoing = true;
 	return wait_for(p, s);

@@ -110,8 +110,7 @@ json_t *event_json(const struct clawchat_event *event)
 	if (event->type >= CLAWCHAT_EVENT_FILE_OFFER)
 		put_transfer(object, event);
 	if (event->type == CLAWCHAT_EVENT_PEER_UP)
-		json_object_set_new(object, "first_contact",
-				    json_boolean(event->is_first_contact));
+		json_object_set_new(object, "first_contact", json_boolean(event->is_first_contact));
 	if (event->result != CLAWCHAT_OK)
 		put_number(object, "exit", (uint64_t)event->result);
 	put_text(object, "file_name", event->file_name);
@@ -152,8 +151,7 @@ json_t *status_json(const struct clawchat_status *status)
 	return object;
 }
 
-json_t *file_info_json(const char *path, const struct clawchat_file_info *info,
-		       const char *status)
+json_t *file_info_json(const char *path, const struct clawchat_file_info *info, const char *status)
 {
 	json_t *object = json_object();
 	put_text(object, "file", path);

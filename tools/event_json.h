@@ -7,5 +7,4 @@
 json_t *event_json(const struct clawchat_event *event);
 json_t *contact_json(const struct clawchat *c, const struct clawchat_contact *contact);
 json_t *status_json(const struct clawchat_status *status);
-json_t *file_info_json(const char *path, const struct clawchat_file_info *info,
-		       const char *status);
+json_t *file_info_json(const char *path, const struct clawchat_file_info *info, const char *status);

@@ -8,11 +8,11 @@
 struct line_buffer {
 	char data[CLAWCHAT_TEXT_MAX + 2];
 	size_t used;
-	size_t taken;                    /* lines before this have been handed out */
+	size_t taken; /* lines before this have been handed out */
 	bool is_at_end;
-	bool is_skipping;                /* the rest of a line that was too long */
-	unsigned too_long;               /* lines dropped for their length */
-	unsigned not_text;               /* lines dropped for a zero byte */
+	bool is_skipping;  /* the rest of a line that was too long */
+	unsigned too_long; /* lines dropped for their length */
+	unsigned not_text; /* lines dropped for a zero byte */
 };
 
 /* One read. Call when the descriptor is readable and no line is left. */

@@ -10,9 +10,9 @@
 
 struct output {
 	bool is_json;
-	bool is_quiet;                   /* no notes, no progress */
-	bool is_coloured;                /* stdout is a terminal and NO_COLOR is not set */
-	bool has_bars;                   /* stderr is a terminal */
+	bool is_quiet;    /* no notes, no progress */
+	bool is_coloured; /* stdout is a terminal and NO_COLOR is not set */
+	bool has_bars;    /* stderr is a terminal */
 	bool is_bar_drawn;
 	/* Called before anything is printed: readline's prompt makes way. May be NULL. */
 	void (*make_way)(void);

@@ -11,8 +11,8 @@ enum passphrase_status {
 	PASSPHRASE_EMPTY,
 	PASSPHRASE_TOO_LONG,
 	PASSPHRASE_NO_TERMINAL,
-	PASSPHRASE_UNREADABLE,           /* errno says why */
-	PASSPHRASE_INTERRUPTED,          /* by a signal: see the loop */
+	PASSPHRASE_UNREADABLE,  /* errno says why */
+	PASSPHRASE_INTERRUPTED, /* by a signal: see the loop */
 };
 
 /* The first line of a descriptor. The caller wipes `out`. */

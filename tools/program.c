@@ -10,8 +10,8 @@
 #include "tools/show.h"
 
 enum {
-	FIND_AGAIN_MS = 2000,            /* a peer that is not there yet is asked for again */
-	ID_BEGINNING = 8,                /* characters that the library takes for an id */
+	FIND_AGAIN_MS = 2000, /* a peer that is not there yet is asked for again */
+	ID_BEGINNING = 8,     /* characters that the library takes for an id */
 };
 
 int program_error(struct program *p, const struct clawchat_error *error)
@@ -107,15 +107,24 @@ bool program_is_connected(const struct program *p)
 	return status.state == CLAWCHAT_CONNECTED;
 }
 
-static int no_answer(struct program *p)
+const char *program_relay(const struct program *p, char out[LABEL_SIZE])
 {
 	struct clawchat_status status;
+	char name[CLAWCHAT_NAME_SIZE * 3];
 	clawchat_get_status(p->client, &status);
+	safe_text_line(status.server_name, name, sizeof(name));
+	snprintf(out, LABEL_SIZE, "relay%s%s%s%s", *name != '\0' ? " " : "", name,
+		 *status.relay != '\0' ? " at " : "", status.relay);
+	return out;
+}
+
+static int no_answer(struct program *p)
+{
+	char relay[LABEL_SIZE];
 	return output_error(&p->output, CLAWCHAT_NO_ANSWER,
-			    "relay %s%s%s: no answer within %u s: it is away, UDP is blocked, "
-			    "or this clock is wrong; check the network, then try again",
-			    status.server_name, *status.relay != '\0' ? " at " : "", status.relay,
-			    p->options.timeout_s);
+			    "%s: no answer within %u s: it is away, UDP is blocked, or this clock "
+			    "is wrong; check the network, then try again",
+			    program_relay(p, relay), p->options.timeout_s);
 }
 
 int program_connect(struct program *p)
@@ -156,8 +165,8 @@ enum program_wake program_wait(struct program *p, struct clawchat_event *event, 
 		return PROGRAM_TIMEOUT;
 	case LOOP_SIGNAL:
 		*code = EXIT_SIGNAL + p->loop.signal;
-		return p->loop.signal == SIGWINCH || p->loop.signal == SIGTSTP ? PROGRAM_TERMINAL :
-										 PROGRAM_END;
+		return p->loop.signal == SIGWINCH || p->loop.signal == SIGTSTP ? PROGRAM_TERMINAL
+									       : PROGRAM_END;
 	case LOOP_EVENT:
 		break;
 	}
@@ -175,9 +184,9 @@ enum program_wake program_wait(struct program *p, struct clawchat_event *event, 
 struct search {
 	const char *who;
 	uint32_t request;
-	uint64_t end_ms;                 /* 0: never */
-	bool was_told;                   /* that we wait */
-	struct clawchat_error error;     /* the last answer */
+	uint64_t end_ms;             /* 0: never */
+	bool was_told;               /* that we wait */
+	struct clawchat_error error; /* the last answer */
 };
 
 static int search_ended(struct program *p, const struct search *s)
@@ -270,7 +279,7 @@ const char *program_label(const struct program *p, const struct clawchat_peer_id
 			  char out[LABEL_SIZE])
 {
 	struct clawchat_contact contact;
-	char text[CLAWCHAT_PEER_ID_TEXT], name[LABEL_SIZE - ID_BEGINNING - 4];
+	char text[CLAWCHAT_PEER_ID_TEXT], name[CLAWCHAT_NAME_SIZE * 3];
 	clawchat_id_text(id, text);
 	if (!clawchat_get_contact(p->client, id, &contact) || *contact.name == '\0')
 		snprintf(out, LABEL_SIZE, "%.*s", ID_BEGINNING, text);

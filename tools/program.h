@@ -17,8 +17,8 @@
 #include "tools/transfers.h"
 
 enum {
-	EXIT_SIGNAL = 128,               /* plus the signal: ended by one */
-	LABEL_SIZE = CLAWCHAT_NAME_SIZE * 3 + 16,
+	EXIT_SIGNAL = 128,                        /* plus the signal: ended by one */
+	LABEL_SIZE = CLAWCHAT_NAME_SIZE * 3 + 80, /* made safe, with an address or id */
 };
 
 struct program {
@@ -27,7 +27,7 @@ struct program {
 	struct client_loop loop;
 	struct clawchat *client;
 	struct transfers transfers;
-	bool is_streaming;               /* with --json every event is an object */
+	bool is_streaming; /* with --json every event is an object */
 	char passphrase[PASSPHRASE_SIZE];
 };
 
@@ -43,11 +43,11 @@ int program_secret(struct program *p, struct clawchat_bootstrap *out);
 void program_forget_secret(struct program *p);
 
 enum program_wake {
-	PROGRAM_EVENT,                   /* nobody has shown it yet, but for JSON */
+	PROGRAM_EVENT, /* nobody has shown it yet, but for JSON */
 	PROGRAM_INPUT,
 	PROGRAM_TIMEOUT,
-	PROGRAM_TERMINAL,                /* loop.signal: SIGWINCH or SIGTSTP */
-	PROGRAM_END,                     /* *code: interrupted, or refused for good */
+	PROGRAM_TERMINAL, /* loop.signal: SIGWINCH or SIGTSTP */
+	PROGRAM_END,      /* *code: interrupted, or refused for good */
 };
 
 enum program_wake program_wait(struct program *p, struct clawchat_event *event, int *code);
@@ -58,6 +58,9 @@ int program_error(struct program *p, const struct clawchat_error *error);
 /* How a peer is called here: its name, with the beginning of its id where that is not enough. */
 const char *program_label(const struct program *p, const struct clawchat_peer_id *id,
 			  char out[LABEL_SIZE]);
+
+/* How the relay is called here: its name, if it has one, and its address. */
+const char *program_relay(const struct program *p, char out[LABEL_SIZE]);
 
 /* True: the relay is there. Else says so, with the exit code for it. */
 bool program_is_connected(const struct program *p);

@@ -11,9 +11,9 @@ enum {
 	HOUR_S = 60 * MINUTE_S,
 	DAY_S = 24 * HOUR_S,
 	MS_PER_S = 1000,
-	BAR_MIN = 10,                    /* a shorter bar says nothing */
+	BAR_MIN = 10, /* a shorter bar says nothing */
 	BAR_MAX = 40,
-	NAME_MIN = 8,                    /* columns that a name keeps */
+	NAME_MIN = 8, /* columns that a name keeps */
 	DETAILS_SIZE = 128,
 };
 

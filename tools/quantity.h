@@ -19,9 +19,9 @@ const char *quantity_moment(uint64_t seconds_since_1970, char out[QUANTITY_SIZE]
 uint64_t quantity_rate_of(uint64_t bytes, uint64_t elapsed_ms);
 
 struct progress {
-	const char *name;                /* safe to show */
+	const char *name; /* safe to show */
 	uint64_t done, size, rate;
-	bool is_hashing;                 /* the file is still being read, not sent */
+	bool is_hashing; /* the file is still being read, not sent */
 };
 
 /* Of 100; 100 only when all is done. */

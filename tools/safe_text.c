@@ -13,14 +13,14 @@ struct range {
 
 /* The two joiners (U+200C, U+200D) are not here: Persian and emoji need them. */
 static const struct range unsafe[] = {
-	{ 0x00, 0x1f },       { 0x7f, 0x9f },         /* control characters */
-	{ 0xad, 0xad },                               /* soft hyphen */
-	{ 0x061c, 0x061c },   { 0x200e, 0x200f },     /* direction marks */
-	{ 0x180e, 0x180e },   { 0x200b, 0x200b },     /* without width */
-	{ 0x2028, 0x202e },                           /* separators, embeddings, overrides */
-	{ 0x2060, 0x206f },   { 0xfeff, 0xfeff },     /* isolates, invisible operators */
-	{ 0xfff9, 0xfffb },   { 0xfffe, 0xffff },     /* annotations, no characters */
-	{ 0xe0000, 0xe0fff },                         /* tags */
+	{ 0x00, 0x1f },       { 0x7f, 0x9f },     /* control characters */
+	{ 0xad, 0xad },                           /* soft hyphen */
+	{ 0x061c, 0x061c },   { 0x200e, 0x200f }, /* direction marks */
+	{ 0x180e, 0x180e },   { 0x200b, 0x200b }, /* without width */
+	{ 0x2028, 0x202e },                       /* separators, embeddings, overrides */
+	{ 0x2060, 0x206f },   { 0xfeff, 0xfeff }, /* isolates, invisible operators */
+	{ 0xfff9, 0xfffb },   { 0xfffe, 0xffff }, /* annotations, no characters */
+	{ 0xe0000, 0xe0fff },                     /* tags */
 };
 
 static bool is_unsafe(uint32_t scalar)
@@ -36,11 +36,11 @@ static size_t decode(const char *text, uint32_t *scalar)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *bytes = (const unsigned char *)text;
-	size_t size = bytes[0] < 0x80	      ? 1 :
-		      bytes[0] >> 5 == 0x06   ? 2 :
-		      bytes[0] >> 4 == 0x0e   ? 3 :
-		      bytes[0] >> 3 == 0x1e   ? 4 :
-						0;
+	size_t size = bytes[0] < 0x80         ? 1
+		      : bytes[0] >> 5 == 0x06 ? 2
+		      : bytes[0] >> 4 == 0x0e ? 3
+		      : bytes[0] >> 3 == 0x1e ? 4
+					      : 0;
 	if (size <= 1) {
 		*scalar = bytes[0];
 		return size;

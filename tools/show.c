@@ -8,9 +8,9 @@
 
 enum {
 	BAR_LINE_SIZE = 512,
-	TOLD_STEP = 10,                  /* without a terminal: a line at each tenth */
+	TOLD_STEP = 10, /* without a terminal: a line at each tenth */
 	LINE_SIZE = 1024,
-	RATE_MIN_MS = 50,                /* shorter transfers have no rate worth telling */
+	RATE_MIN_MS = 50, /* shorter transfers have no rate worth telling */
 };
 
 void show_text(struct program *p, const char *who, const char *text)
@@ -124,8 +124,8 @@ static void show_offer(struct program *p, const struct clawchat_event *event)
 	}
 	t->size = event->size;
 	t->peer = event->peer;
-	output_note(&p->output, "%s offers %s (%s)", program_label(p, &event->peer, label),
-		    t->name, quantity_bytes(event->size, size));
+	output_note(&p->output, "%s offers %s (%s)", program_label(p, &event->peer, label), t->name,
+		    quantity_bytes(event->size, size));
 }
 
 /* ---- peers ------------------------------------------------------------------------------ */
@@ -142,16 +142,15 @@ static void show_peer_up(struct program *p, const struct clawchat_event *event)
 	if (event->is_first_contact)
 		output_note(&p->output,
 			    "%s is met for the first time: compare the safety number "
-			    "(clawchat verify; /verify in a chat)", label);
+			    "(clawchat verify; /verify in a chat)",
+			    label);
 }
 
 static void show_connection(struct program *p, const struct clawchat_event *event)
 {
-	char why[LINE_SIZE];
-	struct clawchat_status status;
-	clawchat_get_status(p->client, &status);
+	char why[LINE_SIZE], relay[LABEL_SIZE];
 	if (event->type == CLAWCHAT_EVENT_CONNECTED)
-		output_note(&p->output, "connected to %s at %s", status.server_name, status.relay);
+		output_note(&p->output, "connected to %s", program_relay(p, relay));
 	else
 		output_note(&p->output, "not connected: %s; trying again", reason(event, why));
 }

@@ -10,7 +10,7 @@
 
 struct table_printer {
 	size_t columns;
-	size_t rows;                /* the titles are row 0 */
+	size_t rows; /* the titles are row 0 */
 	char **cells;
 };
 

@@ -5,21 +5,21 @@
 #include "client/clawchat.h"
 
 enum {
-	TRANSFERS_MAX = 64,              /* at once; more are refused */
+	TRANSFERS_MAX = 64, /* at once; more are refused */
 	FILE_LABEL_SIZE = 256,
 };
 
 struct transfer {
-	uint32_t number;                 /* 0: free */
+	uint32_t number; /* 0: free */
 	struct clawchat_peer_id peer;
-	char name[FILE_LABEL_SIZE];      /* safe to show */
+	char name[FILE_LABEL_SIZE]; /* safe to show */
 	uint64_t size, done, rate;
-	uint64_t started_ms;             /* client_loop_now_ms() as bytes flowed; 0: not yet */
-	uint64_t started_done;           /* bytes that were done then */
+	uint64_t started_ms;   /* client_loop_now_ms() as bytes flowed; 0: not yet */
+	uint64_t started_done; /* bytes that were done then */
 	unsigned told_percent;
 	bool is_outgoing;
 	bool is_hashing;
-	bool is_accepted;                /* incoming: by the user */
+	bool is_accepted; /* incoming: by the user */
 };
 
 struct transfers {

@@ -6,8 +6,8 @@
 const char *delivery_word(enum clawchat_delivery delivery)
 {
 	static const char *const words[] = {
-		[CLAWCHAT_QUEUED] = "queued", [CLAWCHAT_SENT] = "sent",
-		[CLAWCHAT_DELIVERED] = "delivered", [CLAWCHAT_READ] = "read",
+		[CLAWCHAT_QUEUED] = "queued",           [CLAWCHAT_SENT] = "sent",
+		[CLAWCHAT_DELIVERED] = "delivered",     [CLAWCHAT_READ] = "read",
 		[CLAWCHAT_UNDELIVERED] = "undelivered",
 	};
 	return words[delivery];
@@ -16,7 +16,7 @@ const char *delivery_word(enum clawchat_delivery delivery)
 const char *state_word(enum clawchat_state state)
 {
 	static const char *const words[] = {
-		[CLAWCHAT_OFFLINE] = "offline", [CLAWCHAT_CONNECTING] = "connecting",
+		[CLAWCHAT_OFFLINE] = "offline",     [CLAWCHAT_CONNECTING] = "connecting",
 		[CLAWCHAT_CONNECTED] = "connected", [CLAWCHAT_RECONNECTING] = "reconnecting",
 		[CLAWCHAT_ENDED] = "ended",
 	};
@@ -26,7 +26,8 @@ const char *state_word(enum clawchat_state state)
 const char *path_word(enum clawchat_path path)
 {
 	static const char *const words[] = {
-		[CLAWCHAT_PATH_NONE] = "none", [CLAWCHAT_PATH_RELAYED] = "relayed",
+		[CLAWCHAT_PATH_NONE] = "none",
+		[CLAWCHAT_PATH_RELAYED] = "relayed",
 		[CLAWCHAT_PATH_DIRECT] = "direct",
 	};
 	return words[path];

@@ -19,8 +19,8 @@
 enum {
 	EVENTS = 256,
 	FILES = 4,
-	TEXTS = 256,                     /* bytes of an event's text that are kept */
-	STEPS = 10,                      /* progress events of a file */
+	TEXTS = 256, /* bytes of an event's text that are kept */
+	STEPS = 10,  /* progress events of a file */
 	FILE_SIZE = 10 << 20,
 };
 
@@ -30,7 +30,7 @@ struct fake_event {
 };
 
 struct fake_file {
-	uint32_t number;                 /* 0: none */
+	uint32_t number; /* 0: none */
 	unsigned step;
 	bool is_outgoing;
 };
@@ -38,7 +38,7 @@ struct fake_file {
 struct clawchat {
 	struct fake_event events[EVENTS];
 	size_t first, count;
-	struct fake_file files[FILES];   /* one after the other */
+	struct fake_file files[FILES]; /* one after the other */
 	uint32_t next_number;
 	bool is_connected, is_known, is_verified, is_secure;
 	char name[CLAWCHAT_NAME_SIZE];
@@ -126,13 +126,14 @@ void clawchat_close(struct clawchat *c)
 }
 
 enum clawchat_result clawchat_inspect(const char *path, const struct clawchat_bootstrap *bootstrap,
-				      struct clawchat_file_info *info,
-				      struct clawchat_error *error)
+				      struct clawchat_file_info *info, struct clawchat_error *error)
 {
 	(void)path;
 	(void)bootstrap;
-	*info = (struct clawchat_file_info){ .server_name = "fake", .address = "192.0.2.1",
-					     .port = 4433, .valid_until = 4000000000,
+	*info = (struct clawchat_file_info){ .server_name = "fake",
+					     .address = "192.0.2.1",
+					     .port = 4433,
+					     .valid_until = 4000000000,
 					     .max_devices = 2 };
 	return wished_result("inspect", error);
 }
@@ -164,9 +165,10 @@ static void greet(struct clawchat *c)
 		put(c, (struct clawchat_event){ .type = CLAWCHAT_EVENT_TEXT, .message = 7 },
 		    "hello \033[2Jthere\nbob: second line");
 	for (int i = 0; i < wish("offers"); i++)
-		put(c, (struct clawchat_event){ .type = CLAWCHAT_EVENT_FILE_OFFER,
-						.size = FILE_SIZE,
-						.transfer = ++c->next_number },
+		put(c,
+		    (struct clawchat_event){ .type = CLAWCHAT_EVENT_FILE_OFFER,
+					     .size = FILE_SIZE,
+					     .transfer = ++c->next_number },
 		    "photo.jpg");
 }
 
@@ -175,8 +177,9 @@ enum clawchat_result clawchat_connect(struct clawchat *c, struct clawchat_error 
 	if (wished_result("connect", error) != CLAWCHAT_OK)
 		return error->result;
 	if (is_wished("ended"))
-		put(c, (struct clawchat_event){ .type = CLAWCHAT_EVENT_ENDED,
-						.result = (enum clawchat_result)wish("ended") },
+		put(c,
+		    (struct clawchat_event){ .type = CLAWCHAT_EVENT_ENDED,
+					     .result = (enum clawchat_result)wish("ended") },
 		    "refused, as was wished");
 	else if (!is_wished("silent")) {
 		c->is_connected = true;
@@ -322,15 +325,14 @@ enum clawchat_result clawchat_ask_peers(struct clawchat *c)
 
 uint32_t clawchat_find(struct clawchat *c, const char *name_or_id)
 {
-	struct clawchat_event event = { .type = CLAWCHAT_EVENT_FOUND,
-					.request = ++c->next_number };
+	struct clawchat_event event = { .type = CLAWCHAT_EVENT_FOUND, .request = ++c->next_number };
 	bool is_bob = strcmp(name_or_id, "bob") == 0 && !is_wished("nobody");
 	const char *text = NULL;
 	if (!is_bob || is_wished("several")) {
 		event.type = CLAWCHAT_EVENT_NOT_FOUND;
 		event.result = is_bob ? CLAWCHAT_PEER_UNKNOWN : CLAWCHAT_PEER_ABSENT;
-		text = is_bob ? "2 contacts are called 'bob': use an id" :
-				"nobody of that name is connected";
+		text = is_bob ? "2 contacts are called 'bob': use an id"
+			      : "nobody of that name is connected";
 	}
 	put(c, event, text);
 	return event.request;
@@ -393,9 +395,10 @@ enum clawchat_result clawchat_send_text(struct clawchat *c, const struct clawcha
 	if (is_wished("changed")) {
 		put(c, (struct clawchat_event){ .type = CLAWCHAT_EVENT_PEER_CHANGED },
 		    "shows another key than before");
-		put(c, (struct clawchat_event){ .type = CLAWCHAT_EVENT_DELIVERY,
-						.message = *message,
-						.delivery = CLAWCHAT_UNDELIVERED },
+		put(c,
+		    (struct clawchat_event){ .type = CLAWCHAT_EVENT_DELIVERY,
+					     .message = *message,
+					     .delivery = CLAWCHAT_UNDELIVERED },
 		    "the peer's identity is not the one known");
 	} else if (!is_wished("away")) {
 		deliver(c, *message, text);
@@ -425,17 +428,18 @@ enum clawchat_result clawchat_send_file(struct clawchat *c, const struct clawcha
 		return CLAWCHAT_OK;
 	meet(c);
 	if (is_wished("refused"))
-		put(c, (struct clawchat_event){ .type = CLAWCHAT_EVENT_FILE_FAILED,
-						.transfer = *transfer,
-						.result = CLAWCHAT_PEER_REFUSED },
+		put(c,
+		    (struct clawchat_event){ .type = CLAWCHAT_EVENT_FILE_FAILED,
+					     .transfer = *transfer,
+					     .result = CLAWCHAT_PEER_REFUSED },
 		    "the other side does not want it");
 	else
 		begin_file(c, (struct fake_file){ .number = *transfer, .is_outgoing = true });
 	return CLAWCHAT_OK;
 }
 
-enum clawchat_result clawchat_accept_file(struct clawchat *c, uint32_t transfer,
-					  const char *folder, struct clawchat_error *error)
+enum clawchat_result clawchat_accept_file(struct clawchat *c, uint32_t transfer, const char *folder,
+					  struct clawchat_error *error)
 {
 	(void)folder;
 	if (wished_result("accept", error) == CLAWCHAT_OK)

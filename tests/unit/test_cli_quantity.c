@@ -14,7 +14,7 @@ static void tells_bytes(void **state)
 		{ 1023, "1023 B" },
 		{ 1024, "1.0 KiB" },
 		{ 1536, "1.5 KiB" },
-		{ 1024 * 1024 - 1, "1.0 MiB" },         /* not "1024.0 KiB" */
+		{ 1024 * 1024 - 1, "1.0 MiB" }, /* not "1024.0 KiB" */
 		{ 1024 * 1024, "1.0 MiB" },
 		{ 64 << 20, "64.0 MiB" },
 		{ UINT64_MAX, "16.0 EiB" },
@@ -33,10 +33,11 @@ static void tells_spans(void **state)
 		uint64_t seconds;
 		const char *text;
 	} rows[] = {
-		{ 0, "0:00" },	       { 7, "0:07" },	      { 59, "0:59" },
-		{ 60, "1:00" },	       { 3599, "59:59" },     { 3600, "1:00:00" },
-		{ 86399, "23:59:59" }, { 86400, "1d00h" },    { 90000, "1d01h" },
-		{ 30 * 86400, "30d00h" },
+		{ 0, "0:00" },         { 7, "0:07" },
+		{ 59, "0:59" },        { 60, "1:00" },
+		{ 3599, "59:59" },     { 3600, "1:00:00" },
+		{ 86399, "23:59:59" }, { 86400, "1d00h" },
+		{ 90000, "1d01h" },    { 30 * 86400, "30d00h" },
 	};
 	char text[QUANTITY_SIZE];
 
@@ -68,8 +69,8 @@ static void counts_percent(void **state)
 		uint64_t done, size;
 		unsigned percent;
 	} rows[] = {
-		{ 0, 100, 0 },	   { 99, 100, 99 }, { 999, 1000, 99 }, { 100, 100, 100 },
-		{ 0, 0, 100 },	   { UINT64_MAX / 2, UINT64_MAX, 50 },
+		{ 0, 100, 0 },     { 99, 100, 99 }, { 999, 1000, 99 },
+		{ 100, 100, 100 }, { 0, 0, 100 },   { UINT64_MAX / 2, UINT64_MAX, 50 },
 	};
 
 	(void)state;
@@ -79,8 +80,9 @@ static void counts_percent(void **state)
 	}
 }
 
-static const struct progress HALF = { .name = "photo.jpg", .done = 32 << 20, .size = 64 << 20,
-				      .rate = 1 << 20 };
+static const struct progress HALF = {
+	.name = "photo.jpg", .done = 32 << 20, .size = 64 << 20, .rate = 1 << 20
+};
 
 static void draws_lines(void **state)
 {

@@ -21,11 +21,18 @@ static void makes_text_safe(void **state)
 		{ "\033]0;title\007", R "]0;title" R },
 		{ "over\rwrite", "over" R "write" },
 		{ "del\x7f", "del" R },
-		{ "c1\xc2\x9b" "31m", "c1" R "31m" },           /* U+009B, CSI in one */
-		{ "\xe2\x80\xaegpj.exe", R "gpj.exe" },         /* U+202E */
-		{ "\xe2\x81\xa6x\xe2\x81\xa9", R "x" R },       /* isolates */
-		{ "a\xe2\x80\x8d" "b", "a\xe2\x80\x8d" "b" },   /* the joiner stays */
-		{ "a\xe2\x80\xa8" "b", "a" R "b" },             /* line separator */
+		{ "c1\xc2\x9b"
+		  "31m",
+		  "c1" R "31m" },                         /* U+009B, CSI in one */
+		{ "\xe2\x80\xaegpj.exe", R "gpj.exe" },   /* U+202E */
+		{ "\xe2\x81\xa6x\xe2\x81\xa9", R "x" R }, /* isolates */
+		{ "a\xe2\x80\x8d"
+		  "b",
+		  "a\xe2\x80\x8d"
+		  "b" }, /* the joiner stays */
+		{ "a\xe2\x80\xa8"
+		  "b",
+		  "a" R "b" }, /* line separator */
 		{ "tab\tand\nline", "tab and line" },
 		{ "latin1 \xe9", "latin1 " R },
 		{ "cut \xe2\x82", "cut " R R },
