@@ -88,7 +88,7 @@ static void several(struct clawchat *c, const struct find *find, const struct li
 
 static void take_found(struct clawchat *c, const struct link_event *event)
 {
-	char text[128];
+	char text[256];
 	for (size_t i = 0; i < FINDS_MAX; i++) {
 		struct find *find = &c->finds[i];
 		if (find->number == 0 || find->link_request != event->request)

@@ -268,8 +268,8 @@ enum clawchat_result clawchat_load(struct clawchat *c, const char *path,
 				      "%s: of another relay than this profile's; give it a profile "
 				      "of its own with --profile", path);
 	else if (result == CLAWCHAT_OK && c->profile.has_relay && is_same &&
-		 memcmp(known->server_signing_key, file.server_signing_key,
-			ED25519_PUBLIC_SIZE) != 0)
+		 !bytes_equal(known->server_signing_key, file.server_signing_key,
+			      ED25519_PUBLIC_SIZE))
 		result = client_error(error, CLAWCHAT_DAMAGED,
 				      "%s: signed by another key than this relay's; ask its "
 				      "operator, and start a new profile if the key was replaced",

@@ -67,6 +67,7 @@ enum {
 #define EPOCH_PACKETS_SOFT (UINT64_C(1) << 24)
 #define EPOCH_PACKETS_HARD (UINT64_C(1) << 27)
 #define EPOCH_BYTES_SOFT (UINT64_C(1) << 30)
+#define EPOCH_AGE_SOFT_NS (60 * 60 * NS_PER_S)
 #define EPOCH_AGE_HARD_NS (70 * 60 * NS_PER_S)
 #define EPOCH_FORGERIES_MAX (UINT64_C(1) << 20)
 

@@ -121,7 +121,8 @@ struct link_rekey {
 	bool is_asked;               /* REKEY_1 is under way; `noise` is in use */
 	struct noise noise;
 	uint64_t answer_by_ns;
-	uint64_t wanted_ns;          /* NEVER: for no reason but those below */
+	uint64_t wanted_ns;          /* NEVER: for no reason but age and use */
+	uint64_t not_before_ns;      /* the queue was full: try again then */
 	uint64_t since_ns;           /* when the keys in use were made */
 	uint64_t received, bytes;    /* counts of the session at that time */
 	uint64_t retire_ns;          /* when those before them end; NEVER: none */

@@ -18,6 +18,7 @@ void link_rekey_start(struct link *l, const struct noise_result *keys)
 	r->since_ns = l->now.mono_ns;
 	r->received = 0;
 	r->bytes = 0;
+	r->not_before_ns = 0;
 	r->retire_ns = NEVER;
 }
 
@@ -64,12 +65,12 @@ uint64_t link_rekey_due(const struct link *l)
 		return NEVER;
 	if (r->is_asked)
 		return r->answer_by_ns;
-	if (keys_are_worn(l))
-		return 0;
-	uint64_t due_ns = r->wanted_ns;
+	uint64_t due_ns = earliest(r->wanted_ns, r->since_ns + EPOCH_AGE_SOFT_NS);
 	if (l->config.rekey_interval_ns != 0)
 		due_ns = earliest(due_ns, r->since_ns + l->config.rekey_interval_ns);
-	return due_ns;
+	if (keys_are_worn(l))
+		due_ns = 0;
+	return due_ns > r->not_before_ns ? due_ns : r->not_before_ns;
 }
 
 void link_rekey_act(struct link *l)
@@ -85,8 +86,7 @@ void link_rekey_act(struct link *l)
 	if (!rekey_begin(&r->noise, &r->chain, epoch, &l->config.random, body.noise) ||
 	    !reliable_put(&l->sender, FRAME_REKEY_1, view_of(&body, sizeof(body)))) {
 		noise_fini(&r->noise);
-		r->wanted_ns = l->now.mono_ns + LINK_REKEY_RETRY_NS;
-		r->since_ns = l->now.mono_ns;
+		r->not_before_ns = l->now.mono_ns + LINK_REKEY_RETRY_NS;
 		return; /* the queue is full for now */
 	}
 	r->is_asked = true;

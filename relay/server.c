@@ -104,7 +104,13 @@ struct server *server_create(const struct settings *settings, struct server_erro
 	if (s->cipher == NULL)
 		(void)server_fail(error, EX_CONFIG,
 				  "[security] cipher = %s: not on this machine; use auto", cipher);
-	if (s->cipher == NULL || !open_descriptors(s, error) || !open_state(s, error) ||
+	bool is_addressed = address_is_set(&settings->server.public_ip) ||
+			    address_is_set(&settings->server.public_ip6);
+	if (!is_addressed)
+		(void)server_fail(error, EX_CONFIG,
+				  "[server] public_ip and public_ip6: both are unset; one must say "
+				  "where clients find the relay");
+	if (!is_addressed || s->cipher == NULL || !open_descriptors(s, error) || !open_state(s, error) ||
 	    !make_files_dir(s, error)) {
 		server_destroy(s);
 		return NULL;
