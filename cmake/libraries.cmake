@@ -9,6 +9,5 @@ pkg_check_modules(inih REQUIRED IMPORTED_TARGET inih)
 pkg_check_modules(usrsctp REQUIRED IMPORTED_TARGET usrsctp)
 pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
 find_library(READLINE_LIBRARY readline REQUIRED)
-find_library(MIMALLOC_LIBRARY mimalloc)
 # The fast packet cipher exists on x86-64 only; OpenSSL carries on alone elsewhere.
 find_library(IPSECMB_LIBRARY IPSec_MB)
