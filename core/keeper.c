@@ -243,6 +243,15 @@ void keeper_upcall(struct keeper *k, const struct upcall *upcall, uint32_t queue
 
 /* ---- the operator ---------------------------------------------------------------------- */
 
+/* The news of its first packet may still be under way: a client that is connected, and may have
+ * been for a while, is told. */
+static void end_and_tell(struct keeper *k, struct keeper_entry *e, enum wire_reason reason)
+{
+	if (e->state == ENTRY_PENDING && load_relaxed(&e->session.is_established))
+		keeper_establish(k, e);
+	keeper_end(k, e, reason, e->state == ENTRY_ESTABLISHED);
+}
+
 bool keeper_end_session(struct keeper *k, struct session_id id, enum wire_reason reason,
 			struct instant now)
 {
@@ -251,7 +260,7 @@ bool keeper_end_session(struct keeper *k, struct session_id id, enum wire_reason
 	k->now = now;
 	if (e == NULL)
 		return false;
-	keeper_end(k, e, reason, e->state == ENTRY_ESTABLISHED);
+	end_and_tell(k, e, reason);
 	keeper_flush_marked(k);
 	return true;
 }
@@ -262,10 +271,8 @@ void keeper_end_all(struct keeper *k, enum wire_reason reason, struct instant no
 	struct session *s;
 
 	k->now = now;
-	while ((s = table_next(k->config.table, &cursor)) != NULL) {
-		struct keeper_entry *e = (struct keeper_entry *)s;
-		keeper_end(k, e, reason, e->state == ENTRY_ESTABLISHED);
-	}
+	while ((s = table_next(k->config.table, &cursor)) != NULL)
+		end_and_tell(k, (struct keeper_entry *)s, reason);
 	keeper_flush_marked(k);
 }
 
