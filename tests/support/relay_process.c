@@ -11,12 +11,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "net/engine.h"
+
 enum {
 	START_LIMIT_MS = 30000,   /* a loaded machine under a sanitizer */
 	LOOK_MS = 20,
 	ARGUMENTS_MAX = RELAY_OPTIONS_MAX + 8,
 	ARGUMENT_SIZE = 320,
 };
+
+bool relay_process_has_engine(const char *engine)
+{
+	const struct engine_config config = {
+		.kind = strcmp(engine, "uring") == 0 ? ENGINE_URING : ENGINE_EPOLL,
+	};
+	struct engine *e;
+	if (engine_create(&e, &config) < 0)
+		return false;
+	engine_destroy(e);
+	return true;
+}
 
 void relay_process_init(struct relay_process *r, const char *engine)
 {

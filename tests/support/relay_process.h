@@ -18,7 +18,10 @@ struct relay_process {
 	pid_t pid;                                /* 0: not running */
 };
 
-/* A directory; nothing runs yet. `engine` as the setting has it. */
+/* "uring" or "epoll", as the setting has it: false where the system refuses a ring. */
+bool relay_process_has_engine(const char *engine);
+
+/* A directory; nothing runs yet. */
 void relay_process_init(struct relay_process *r, const char *engine);
 void relay_process_fini(struct relay_process *r);
 void relay_process_option(struct relay_process *r, const char *option);   /* kept, not copied */

@@ -302,7 +302,7 @@ bool wire_wait_up(struct wire_client *clients, size_t count, unsigned seconds)
 static bool are_joined(void *state)
 {
 	struct wire_client *pair = state;
-	if (!pair[0].is_opening)
+	if (!pair[0].is_opening && pair[0].channel == 0)
 		pair[0].is_opening = link_open(pair[0].link, pair[1].peer) != 0;
 	return pair[0].channel != 0 && pair[1].channel != 0;
 }

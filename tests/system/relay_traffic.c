@@ -393,6 +393,10 @@ int main(int argc, char **argv)
 	security_file_init();
 	if (crypto_init(&failed) != CRYPTO_READY)
 		return 1;
+	if (!relay_process_has_engine(engine)) {
+		report_skip(engine, "the system refuses a ring");
+		return 0;
+	}
 	raise_descriptors();
 	snprintf(prefix, sizeof(prefix), "%s: ", engine);
 	report_prefix(prefix);
@@ -408,7 +412,8 @@ int main(int argc, char **argv)
 		test_many_homes();
 		test_move(&relay);
 		test_crowd(&relay);
-		test_crash(&relay);
+		if (strcmp(engine, "epoll") == 0)
+			test_crash(&relay); /* 13 s, and nothing of the engine's */
 		int code = relay_process_stop(&relay, SIGTERM);
 		report(code == 0, "relay ends well", "exit code %d", code);
 	}
