@@ -57,6 +57,8 @@ struct keeper_hooks {
 	/* Return when no worker can still hold an entry found before this call. */
 	void (*quiesce)(void *state);
 	void (*event)(void *state, const struct keeper_event *event);
+	/* A HELLO was taken in: keep its id over restarts, for keeper_note_hello(). May be NULL. */
+	void (*remember)(void *state, uint64_t hello_id);
 };
 
 struct keeper_config {
@@ -104,6 +106,9 @@ struct keeper;
 size_t keeper_entry_size(void);
 struct keeper *keeper_create(const struct keeper_config *config) MUST_CHECK;   /* NULL: memory */
 void keeper_destroy(struct keeper *k);     /* after all workers have stopped */
+
+/* A HELLO that an earlier run took in: a copy of it gets no answer. Before the first upcall. */
+void keeper_note_hello(struct keeper *k, uint64_t hello_id);
 
 bool keeper_open_door(struct keeper *k, uint64_t door, uint16_t port,
 		      const struct door_keys *keys) MUST_CHECK;

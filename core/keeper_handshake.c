@@ -281,6 +281,8 @@ static enum verdict examine(struct keeper *k, const struct upcall *upcall, uint3
 	if (seen_has(k->seen, id))
 		return PKT_DROP_HELLO_REPLAY;
 	seen_add(k->seen, id);
+	if (k->config.hooks.remember != NULL)
+		k->config.hooks.remember(k->config.hooks.state, id);
 	if (!rate_limit_take(k->rate_limit, &upcall->path.remote, k->now.mono_ns))
 		return PKT_DROP_RATE;
 	refresh_cookies(k);
@@ -305,4 +307,9 @@ void keeper_take_hello(struct keeper *k, const struct upcall *upcall, uint32_t q
 	else
 		drop(k, PKT_DROP_HELLO_AUTH);
 	bytes_wipe(&h, sizeof h);
+}
+
+void keeper_note_hello(struct keeper *k, uint64_t hello_id)
+{
+	seen_add(k->seen, hello_id);
 }

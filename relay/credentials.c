@@ -11,7 +11,6 @@ struct device_time {
 };
 
 struct credentials {
-	uint64_t since_ns;               /* immutable */
 	pthread_mutex_t lock;            /* guards everything below */
 	struct credential_file files[CREDENTIAL_FILES_MAX];
 	size_t file_count;
@@ -22,7 +21,7 @@ struct credentials {
 
 enum { DEVICES_FIRST = 256 };
 
-struct credentials *credentials_create(uint64_t since_ns)
+struct credentials *credentials_create(void)
 {
 	struct credentials *c = calloc(1, sizeof(*c));
 	if (c == NULL)
@@ -32,7 +31,6 @@ struct credentials *credentials_create(uint64_t since_ns)
 		free(c);
 		return NULL;
 	}
-	c->since_ns = since_ns;
 	c->device_capacity = DEVICES_FIRST;
 	pthread_mutex_init(&c->lock, NULL);
 	return c;
@@ -177,9 +175,8 @@ bool credentials_find(struct credentials *c, const struct hello_request *request
 		memcpy(out->psk, file->shared_secret, KEY_SIZE);
 		memcpy(out->file_id, file->id, FILE_ID_SIZE);
 		out->status = file_status(file, wall_ns);
-		uint64_t last_ns =
+		out->last_timestamp_ns =
 			device_place(c->devices, c->device_capacity, device)->timestamp_ns;
-		out->last_timestamp_ns = last_ns > c->since_ns ? last_ns : c->since_ns;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return file != NULL;

@@ -22,11 +22,7 @@ struct credential_file {
 
 struct credentials;
 
-/*
- * HELLOs of before `since_ns` (wall clock) are taken for copies of what an earlier run of the relay
- * has answered: it knew their devices' timestamps, this one does not. NULL: memory.
- */
-struct credentials *credentials_create(uint64_t since_ns) MUST_CHECK;
+struct credentials *credentials_create(void) MUST_CHECK;    /* NULL: memory */
 void credentials_destroy(struct credentials *c);            /* wipes */
 
 /* False: full. A file of the same id is replaced. */

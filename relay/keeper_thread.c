@@ -38,6 +38,7 @@ struct keeper_thread {
 	/* Atomic. */
 	_Atomic bool is_stopping;
 	_Atomic uint64_t events_lost;
+	_Atomic uint64_t hellos_lost;
 
 	/* Owner: the keeper's thread. */
 	struct upcall_item item;
@@ -135,6 +136,19 @@ static bool hook_find(void *state, const struct hello_request *request, uint64_t
 	return credentials_find(t->config.credentials, request, wall_ns, out);
 }
 
+static void hook_remember(void *state, uint64_t hello_id)
+{
+	struct keeper_thread *t = state;
+	if (!seen_log_add(t->config.seen, hello_id))
+		add_relaxed(&t->hellos_lost, 1);
+}
+
+static void note_hello(void *state, uint64_t hello_id)
+{
+	struct keeper_thread *t = state;
+	keeper_note_hello(t->keeper, hello_id);
+}
+
 /* ---- the thread ------------------------------------------------------------------------- */
 
 static bool take(struct keeper_thread *t, struct mailbox *from)
@@ -218,6 +232,7 @@ int keeper_thread_start(struct keeper_thread **out, const struct keeper_thread_c
 	t->config.keeper.hooks.forget = hook_forget;
 	t->config.keeper.hooks.quiesce = hook_quiesce;
 	t->config.keeper.hooks.event = hook_event;
+	t->config.keeper.hooks.remember = t->config.seen != NULL ? hook_remember : NULL;
 	struct mailbox_config mail = {
 		.item_size = sizeof(struct keeper_call),
 		.capacity = CALLS_MAX,
@@ -227,6 +242,8 @@ int keeper_thread_start(struct keeper_thread **out, const struct keeper_thread_c
 	t->calls = mailbox_create(&mail);
 	t->keeper = keeper_create(&t->config.keeper);
 	int result = t->calls != NULL && t->keeper != NULL ? 0 : -ENOMEM;
+	if (result == 0 && t->config.seen != NULL)
+		seen_log_each(t->config.seen, note_hello, t);
 	if (result == 0)
 		result = -pthread_create(&t->thread, NULL, run, t);
 	if (result < 0) {
@@ -265,4 +282,9 @@ void keeper_thread_call(struct keeper_thread *t,
 uint64_t keeper_thread_events_lost(const struct keeper_thread *t)
 {
 	return load_relaxed(&t->events_lost);
+}
+
+uint64_t keeper_thread_hellos_lost(const struct keeper_thread *t)
+{
+	return load_relaxed(&t->hellos_lost);
 }

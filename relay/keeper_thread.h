@@ -6,6 +6,7 @@
 #include "core/keeper.h"
 #include "net/mailbox.h"
 #include "relay/credentials.h"
+#include "relay/seen_log.h"
 #include "relay/worker.h"
 
 enum {
@@ -15,6 +16,7 @@ enum {
 struct keeper_thread_config {
 	struct keeper_config keeper;    /* hooks are set here */
 	struct credentials *credentials;
+	struct seen_log *seen;          /* the keeper's from here on */
 	struct quiesce *quiesce;
 	struct mailbox *hellos;         /* struct upcall_item, from the workers */
 	struct mailbox *frames;
@@ -47,3 +49,5 @@ void keeper_thread_call(struct keeper_thread *t,
 
 /* Events lost because the control thread did not keep up. Any thread. */
 uint64_t keeper_thread_events_lost(const struct keeper_thread *t);
+/* HELLO ids that could not be kept (disk). Any thread. */
+uint64_t keeper_thread_hellos_lost(const struct keeper_thread *t);

@@ -184,6 +184,10 @@ static bool start_workers(struct server *s, struct server_error *error)
 
 static bool start_keeper(struct server *s, struct server_error *error)
 {
+	s->seen = seen_log_open(s->settings->server.state_dir);
+	if (s->seen == NULL)
+		return server_fail(error, EX_IOERR, "state in %s: log of handshakes: %s",
+				   s->settings->server.state_dir, strerror(errno));
 	struct keeper_thread_config config = {
 		.keeper = { .table = s->table,
 			    .channels = s->channels,
@@ -195,6 +199,7 @@ static bool start_keeper(struct server *s, struct server_error *error)
 			    .handshake_rate_per_s = s->settings->limits.handshake_rate,
 			    .handshake_burst = s->settings->limits.handshake_burst },
 		.credentials = s->credentials,
+		.seen = s->seen,
 		.quiesce = &s->quiesce,
 		.hellos = s->hellos,
 		.frames = s->frames,
@@ -363,6 +368,7 @@ void server_destroy(struct server *s)
 	keeper_thread_stop(s->keeper); /* it sends through the workers: they go after it */
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_stop(s->workers[i]);
+	seen_log_close(s->seen);
 	doors_fini(&s->doors);
 	mailbox_destroy(s->hellos);
 	mailbox_destroy(s->frames);

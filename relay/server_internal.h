@@ -33,6 +33,7 @@ struct server {
 	struct keeper_waker *keeper_waker;
 	struct mailbox *hellos, *frames, *events;
 	struct keeper_thread *keeper;
+	struct seen_log *seen;           /* the keeper's while it runs */
 	struct doors doors;
 	struct issuer issuer;
 	struct admin *admin;

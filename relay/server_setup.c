@@ -223,7 +223,7 @@ static void take_file(void *state, const struct store_file *file)
 bool server_load_credentials(struct server *s, struct server_error *error)
 {
 	struct loading loading = { .server = s, .wall_ns = clock_now().wall_ns };
-	s->credentials = credentials_create(loading.wall_ns);
+	s->credentials = credentials_create();
 	if (s->credentials == NULL)
 		return server_fail(error, EX_OSERR, "out of memory");
 	enum store_status status = store_each_file(s->store, take_file, &loading);
