@@ -12,6 +12,15 @@
 
 #include "crypto/bytes.h"
 
+/* 1 in a build with a sanitizer that slows everything down and owns malloc(). */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TEST_IS_SANITIZED 1
+#elif defined(__has_feature)
+#define TEST_IS_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define TEST_IS_SANITIZED 0
+#endif
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Hexadecimal text to bytes; fails the test on anything else. Returns the count of bytes. */

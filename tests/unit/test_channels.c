@@ -2,7 +2,6 @@
 #include "core/channels.h"
 
 #include <pthread.h>
-#include <sched.h>
 
 #include "tests/support/test.h"
 
@@ -88,9 +87,15 @@ static void numbers_are_reused_late(void **state)
 /*
  * Goal:   a find under change gives nothing or one join, never parts of two.
  * Method: a keeper joins the same owner with ever new partners over few numbers, so that numbers
- *         are reused at once; a partner's id says which number belongs to it.
+ *         are reused at once; a partner's id says which number belongs to it. Until each reader
+ *         has found many different partners (or, on one processor, looked often enough).
  */
-enum { READERS = 3, JOINS = 100000, FINDS = 100, NUMBERS = 3 };
+enum {
+	READERS = 2,
+	NUMBERS = 5,
+	CHANGES_SEEN = 100000,
+	LOOKS_MAX = TEST_IS_SANITIZED ? 1000000 : 50000000,
+};
 
 static struct session_id partner_of(uint32_t join, uint32_t number)
 {
@@ -99,8 +104,7 @@ static struct session_id partner_of(uint32_t join, uint32_t number)
 
 struct reader {
 	struct channels *c;
-	_Atomic bool *is_over;
-	_Atomic uint32_t found;
+	_Atomic uint32_t *done;
 	uint32_t mixed;
 };
 
@@ -108,49 +112,50 @@ static void *look_up(void *state)
 {
 	struct reader *r = state;
 	struct channel_end other;
+	uint32_t latest = 0;
 
-	for (uint32_t i = 0; !load_acquire(r->is_over); i++) {
-		if (!channels_find(r->c, 1 + i % NUMBERS, ALICE, &other))
+	for (uint32_t looks = 0, changes = 0; looks < LOOKS_MAX && changes < CHANGES_SEEN;
+	     looks++) {
+		if (!channels_find(r->c, 1, ALICE, &other))
 			continue;
-		struct session_id expected = partner_of(other.session.generation - 1, other.number);
-		bump_owned(&r->found, 1);
+		uint32_t join = other.session.generation - 1;
+		struct session_id expected = partner_of(join, other.number);
 		r->mixed += session_id_pack(other.session) != session_id_pack(expected);
+		changes += join != latest;
+		latest = join;
 	}
+	add_relaxed(r->done, 1);
 	return NULL;
 }
 
-static bool all_have_found(const struct reader *readers)
+/* Number 1 stays Alice's; the other end's is a different one each time. */
+static void join_again(struct channels *c, uint32_t own, uint32_t join)
 {
-	for (int i = 0; i < READERS; i++)
-		if (load_relaxed(&readers[i].found) < FINDS)
-			return false;
-	return true;
+	struct channel_end a = { ALICE, own }, b = { .number = take(c) };
+
+	b.session = partner_of(join, b.number);
+	channels_join(c, a, b);
+	channels_part(c, a.number);
+	channels_part(c, b.number);
+	channels_give_back(c, b.number);
 }
 
 static void finds_under_change(void **state)
 {
 	struct channels *c = channels_create(NUMBERS);
-	_Atomic bool is_over = false;
+	_Atomic uint32_t done = 0;
 	struct reader readers[READERS];
 	pthread_t threads[READERS];
+	uint32_t own = take(c);
 
 	(void)state;
+	assert_int_equal(own, 1);
 	for (int i = 0; i < READERS; i++) {
-		readers[i] = (struct reader){ .c = c, .is_over = &is_over };
+		readers[i] = (struct reader){ .c = c, .done = &done };
 		assert_int_equal(pthread_create(&threads[i], NULL, look_up, &readers[i]), 0);
 	}
-	for (uint32_t i = 0; i < JOINS || !all_have_found(readers); i++) {
-		struct channel_end a = { ALICE, take(c) }, b = { .number = take(c) };
-		b.session = partner_of(i, b.number);
-		channels_join(c, a, b);
-		if (i % 256 == 0)
-			sched_yield();
-		channels_part(c, a.number);
-		channels_part(c, b.number);
-		channels_give_back(c, i % 2 == 0 ? a.number : b.number);
-		channels_give_back(c, i % 2 == 0 ? b.number : a.number);
-	}
-	store_release(&is_over, true);
+	for (uint32_t join = 0; load_acquire(&done) < READERS; join++)
+		join_again(c, own, join);
 	for (int i = 0; i < READERS; i++) {
 		pthread_join(threads[i], NULL);
 		assert_int_equal(readers[i].mixed, 0);

@@ -7,17 +7,9 @@
 
 #include "tests/support/world.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_OWN_ALLOCATOR 1
-#elif defined(__has_feature)
-#define HAS_OWN_ALLOCATOR (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define HAS_OWN_ALLOCATOR 0
-#endif
-
 static size_t calls;
 
-#if !HAS_OWN_ALLOCATOR
+#if !TEST_IS_SANITIZED
 /* glibc's own, behind the names that are replaced here. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -93,7 +85,7 @@ static void batches_allocate_nothing(void **state)
 {
 	const struct packet_cipher *cipher = packet_cipher_by_name(*state);
 
-	if (HAS_OWN_ALLOCATOR || cipher == NULL) {
+	if (TEST_IS_SANITIZED || cipher == NULL) {
 		print_message("skipped: %s\n", cipher == NULL ? "no such cipher on this machine"
 							      : "a sanitizer owns malloc()");
 		skip();

@@ -8,7 +8,7 @@
 
 enum {
 	SPACE = 1 << 14, /* counters of the models: 16 windows */
-	THREADS = 4,
+	THREADS = 2,
 };
 
 /* What has been accepted, and by the rule of the header what must be refused as too old. */
@@ -164,54 +164,61 @@ static void random_against_model(void **state)
 	assert_true(accepted > steps / 3);
 }
 
-/* Several threads throw the same counters at one window; each takes note of what it was given. */
+/*
+ * Several threads throw the same counters at one window, in step: they meet before each word, so
+ * that they are in it at the same time; each takes note of what it was given.
+ */
+enum { CONTESTED = 1 << 19 };
+
 struct contender {
 	struct replay *window;
-	_Atomic uint32_t *accepted; /* by counter */
-	_Atomic uint32_t *front;    /* no thread runs ahead of the slowest by half a window */
+	_Atomic uint8_t *accepted; /* by counter */
+	_Atomic uint32_t *arrived; /* threads, over all meetings */
 	uint32_t index;
 };
 
-static bool all_have_reached(const struct contender *c, uint32_t round)
+static void meet(const struct contender *c, uint32_t meeting)
 {
-	for (int i = 0; i < THREADS; i++)
-		if (load_acquire(&c->front[i]) < round)
-			return false;
-	return true;
+	enum {
+		SPINS = 5000
+	}; /* to leave at the same moment; yields only where one is not running */
+
+	add_relaxed(c->arrived, 1);
+	for (uint32_t i = 0; load_acquire(c->arrived) < (meeting + 1) * THREADS; i++)
+		if (i > SPINS)
+			sched_yield();
+}
+
+static void offer(const struct contender *c, uint32_t counter)
+{
+	if (replay_accept(c->window, counter))
+		add_relaxed(&c->accepted[counter], 1);
 }
 
 static void *contend(void *state)
 {
-	enum { ROUND = REPLAY_WINDOW / 4 };
 	struct contender *c = state;
 	uint64_t x = c->index + 1;
 
-	for (uint32_t round = 0; round < SPACE / ROUND; round++) {
-		while (!all_have_reached(c, round))
-			sched_yield();
-		/* Every counter of the round at least once, in an order of its own. */
-		uint32_t start = (uint32_t)(xorshift(&x) % ROUND);
-		for (uint32_t i = 0; i < ROUND; i++) {
-			uint32_t counter = round * ROUND + (start + i) % ROUND;
-			if (replay_accept(c->window, counter))
-				add_relaxed(&c->accepted[counter], 1);
-			uint32_t old = counter - (uint32_t)(xorshift(&x) % (counter + 1));
-			if (replay_accept(c->window, old))
-				add_relaxed(&c->accepted[old], 1);
+	for (uint32_t word = 0; word < CONTESTED / REPLAY_WORD_BITS; word++) {
+		meet(c, word);
+		for (uint32_t i = 0; i < REPLAY_WORD_BITS; i++) {
+			uint32_t counter = word * REPLAY_WORD_BITS + i;
+			offer(c, counter);
+			offer(c, counter - (uint32_t)(xorshift(&x) % (counter + 1)));
 		}
-		store_release(&c->front[c->index], round + 1); /* pairs with all_have_reached() */
 	}
 	return NULL;
 }
 
 /*
  * Goal:   with several threads each counter is accepted exactly once in all.
- * Method: all threads offer all counters, kept within one window of each other, and old ones.
+ * Method: all threads offer all counters, one word at a time, and old ones between.
  */
 static void threads_accept_once(void **state)
 {
-	static _Atomic uint32_t accepted[SPACE];
-	static _Atomic uint32_t front[THREADS];
+	static _Atomic uint8_t accepted[CONTESTED];
+	_Atomic uint32_t arrived = 0;
 	struct replay window;
 	struct contender contenders[THREADS];
 	pthread_t threads[THREADS];
@@ -222,14 +229,14 @@ static void threads_accept_once(void **state)
 		contenders[i] = (struct contender){
 			.window = &window,
 			.accepted = accepted,
-			.front = front,
+			.arrived = &arrived,
 			.index = i,
 		};
 		assert_int_equal(pthread_create(&threads[i], NULL, contend, &contenders[i]), 0);
 	}
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	for (uint32_t i = 0; i < SPACE / (REPLAY_WINDOW / 4) * (REPLAY_WINDOW / 4); i++)
+	for (uint32_t i = 0; i < CONTESTED; i++)
 		assert_int_equal(load_relaxed(&accepted[i]), 1);
 }
 

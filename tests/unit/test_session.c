@@ -346,15 +346,23 @@ static void threads_share_counters(void **state)
 	assert_int_equal(sum, total * (total - 1) / 2);
 }
 
-/* Two writers and two readers on one path: a reader must never see halves of two. */
-enum { WRITES = 50000, PATHS = 4 };
+/*
+ * Goal:   a reader of the path never sees halves of two.
+ * Method: two writers and two readers, until each reader has seen many changes, which shows that
+ *         they did run at the same time (or, on one processor, has read often enough).
+ */
+enum {
+	PATHS = 4,
+	CHANGES_SEEN = 10000,
+	READS_MAX = TEST_IS_SANITIZED ? 500000 : 5000000,
+};
 
 struct path_user {
 	struct session *s;
-	_Atomic bool *is_over;
+	_Atomic uint32_t *readers_done;
 	uint32_t index;
 	uint32_t torn;
-	uint32_t reads;
+	uint64_t writes;
 };
 
 /* All words of such a path say the same. */
@@ -368,8 +376,8 @@ static struct path uniform_path(uint8_t byte)
 static void *write_paths(void *state)
 {
 	struct path_user *u = state;
-	for (uint32_t i = 0; i < WRITES; i++) {
-		struct path path = uniform_path((uint8_t)(u->index * 100 + i % 100));
+	while (load_acquire(u->readers_done) < PATHS / 2) {
+		struct path path = uniform_path((uint8_t)(u->index * 100 + u->writes++ % 100));
 		session_set_path(u->s, &path);
 	}
 	return NULL;
@@ -378,12 +386,16 @@ static void *write_paths(void *state)
 static void *read_paths(void *state)
 {
 	struct path_user *u = state;
-	do {
+	uint8_t latest = 0;
+	for (uint32_t reads = 0, changes = 0; reads < READS_MAX && changes < CHANGES_SEEN;
+	     reads++) {
 		struct path path = session_path(u->s);
 		struct path expected = uniform_path(path.remote.ip[0]);
 		u->torn += !path_equal(&path, &expected);
-		u->reads++;
-	} while (!load_acquire(u->is_over));
+		changes += path.remote.ip[0] != latest;
+		latest = path.remote.ip[0];
+	}
+	add_relaxed(u->readers_done, 1);
 	return NULL;
 }
 
@@ -391,7 +403,7 @@ static void path_is_never_torn(void **state)
 {
 	struct session s;
 	struct noise_result keys = test_keys(1, true);
-	_Atomic bool is_over = false;
+	_Atomic uint32_t readers_done = 0;
 	struct path_user users[PATHS];
 	pthread_t threads[PATHS];
 
@@ -400,20 +412,16 @@ static void path_is_never_torn(void **state)
 	struct path none = uniform_path(0), path = session_path(&s);
 	assert_true(path_equal(&path, &none));
 	for (uint32_t i = 0; i < PATHS; i++) {
-		users[i] = (struct path_user){ .s = &s, .is_over = &is_over, .index = i };
-		assert_int_equal(pthread_create(&threads[i], NULL, i < 2 ? write_paths : read_paths,
-						&users[i]),
-				 0);
+		void *(*run)(void *) = i % 2 == 0 ? write_paths : read_paths;
+		users[i] = (struct path_user){ .s = &s, .readers_done = &readers_done, .index = i };
+		assert_int_equal(pthread_create(&threads[i], NULL, run, &users[i]), 0);
 	}
-	pthread_join(threads[0], NULL);
-	pthread_join(threads[1], NULL);
-	store_release(&is_over, true);
-	for (int i = 2; i < PATHS; i++) {
+	for (int i = 0; i < PATHS; i++) {
 		pthread_join(threads[i], NULL);
 		assert_int_equal(users[i].torn, 0);
-		assert_true(users[i].reads > 0);
 	}
-	assert_int_equal(load_relaxed(&s.path_sequence), 2 * 2 * WRITES);
+	assert_int_equal(load_relaxed(&s.path_sequence),
+			 (uint32_t)(2 * (users[0].writes + users[2].writes)));
 }
 
 /* A path written is the path read, for all fields. */

@@ -7,14 +7,6 @@
 
 #include "tests/support/session.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TEST_IS_SANITIZED 1
-#elif defined(__has_feature)
-#define TEST_IS_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define TEST_IS_SANITIZED 0
-#endif
-
 enum { SLOTS = 8, EXTRA = 24 };
 
 static struct random_seeded seeded;
