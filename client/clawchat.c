@@ -141,7 +141,8 @@ static bool make_link(struct clawchat *c)
 		config->doors[i].generation = door->generation;
 		config->doors[i].port = door->port;
 		config->doors[i].from_ns = door->from_s * NS_PER_S;
-		config->doors[i].until_ns = door->until_s * NS_PER_S;
+		/* The link adds the grace itself. */
+		config->doors[i].until_ns = (door->until_s - relay->grace_period_s) * NS_PER_S;
 		memcpy(config->doors[i].key, door->key, KEY_SIZE);
 		config->door_count = i + 1;
 	}

@@ -423,8 +423,8 @@ void tunnels_advance(struct clawchat *c)
 		}
 		take_peer_events(c, t);
 		send_handshake(c, t);
+		check_association(c, t); /* UP is told before what came through it */
 		take_messages(c, t);
-		check_association(c, t);
 		texts_advance(c, t);
 		files_advance(c, t);
 	}
