@@ -3,10 +3,14 @@
 #   docker build -t clawchat .
 #   docker run -d --name relay --network host --ulimit memlock=-1 \
 #       --security-opt seccomp=packaging/seccomp-io_uring.json \
-#       -v clawchat:/var/lib/clawchat clawchat
+#       -v clawchat:/var/lib/clawchat clawchat --server.public_ip=ADDRESS
 #
-# The relay changes its UDP port by schedule, so it takes the host's network: no port is
-# published. Without the seccomp profile it runs on epoll: Docker's own refuses io_uring.
+# The relay's UDP port changes by schedule, so it takes the host's network and the image exposes
+# none. Behind a port mapping it needs one that stays:
+#
+#       -p 40000:40000/udp ... --rotation.mode=fixed --rotation.fixed_port=40000
+#
+# Without the seccomp profile it runs on epoll: Docker's own refuses io_uring.
 ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS build
@@ -27,7 +31,5 @@ RUN /tmp/install-deps runtime && rm -rf /tmp/install-deps /var/lib/apt/lists/* &
 COPY --from=build /build/tools/clawchatd /build/tools/clawchatctl /usr/local/bin/
 USER 64100:64100
 VOLUME /var/lib/clawchat
-# Takes a statistics line to the log with SIGUSR1, drains with SIGTERM.
-STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["clawchatctl", "status"]
 ENTRYPOINT ["clawchatd"]

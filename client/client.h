@@ -139,7 +139,7 @@ void tunnels_close(struct clawchat *c);
 /* ---- texts.c ---------------------------------------------------------------------------- */
 
 void texts_advance(struct clawchat *c, struct tunnel *t);        /* send what can be sent */
-void texts_restart(struct tunnel *t);            /* a new association: what was not received goes again */
+void texts_restart(struct tunnel *t); /* a new association: what was not received goes again */
 void texts_take(struct clawchat *c, struct tunnel *t, const struct message *m);
 void texts_clear(struct clawchat *c, struct tunnel *t, const char *why);
 

@@ -11,7 +11,7 @@
 
 struct json_reader {
 	const json_t *object;
-	const char *failed;         /* name of the first field that was missing or wrong; NULL: none */
+	const char *failed; /* name of the first field that was missing or wrong; NULL: none */
 };
 
 void json_put_bytes(json_t *object, const char *name, const void *data, size_t size);

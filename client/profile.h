@@ -42,7 +42,8 @@ bool profile_path(const struct profile *p, const char *name, char out[PROFILE_PA
 /* A whole JSON file of the profile. *out NULL with CLAWCHAT_OK: it does not exist. */
 struct json_t;
 enum clawchat_result profile_read_json(const struct profile *p, const char *name,
-				       struct json_t **out, struct clawchat_error *error) MUST_CHECK;
+				       struct json_t **out,
+				       struct clawchat_error *error) MUST_CHECK;
 enum clawchat_result profile_write_json(const struct profile *p, const char *name,
 					const struct json_t *object,
 					struct clawchat_error *error) MUST_CHECK;

@@ -116,10 +116,11 @@ static enum clawchat_result time_error(struct clawchat_error *error, const char 
 				    path, span(now_s - file->valid_until_s, how_long,
 					       sizeof(how_long)));
 	if (status == SECURITY_FILE_CLOCK_BEHIND)
-		return client_error(error, CLAWCHAT_NOT_YET_VALID,
-				    "%s: written %s in the future; this computer's clock is behind, "
-				    "set it right", path,
-				    span(file->issued_s - now_s, how_long, sizeof(how_long)));
+		return client_error(
+			error, CLAWCHAT_NOT_YET_VALID,
+			"%s: written %s in the future; this computer's clock is behind, "
+			"set it right",
+			path, span(file->issued_s - now_s, how_long, sizeof(how_long)));
 	return client_error(error, CLAWCHAT_NOT_YET_VALID, "%s: not valid for another %s", path,
 			    span(file->valid_from_s - now_s, how_long, sizeof(how_long)));
 }

@@ -23,8 +23,9 @@ enum clawchat_result clawchat_send_text(struct clawchat *c, const struct clawcha
 {
 	size_t length = strlen(text);
 	if (length == 0 || length > CLAWCHAT_TEXT_MAX)
-		return client_error(error, CLAWCHAT_USAGE, "message: %zu bytes; 1 to %d are possible",
-				    length, CLAWCHAT_TEXT_MAX);
+		return client_error(error, CLAWCHAT_USAGE,
+				    "message: %zu bytes; 1 to %d are possible", length,
+				    CLAWCHAT_TEXT_MAX);
 	struct tunnel *t = tunnel_need(c, to->bytes);
 	if (t == NULL)
 		return client_error(error, CLAWCHAT_FAILED, "message: too many peers at once");

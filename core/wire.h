@@ -165,7 +165,7 @@ enum {
 struct wire_peer_head {
 	le16 noise_size;
 	uint8_t pattern;          /* enum wire_peer_pattern */
-	uint8_t choice;           /* PEER_1: how many ids follow; PEER_2: the index of the one taken */
+	uint8_t choice; /* PEER_1: how many ids follow; PEER_2: the index of the one taken */
 	/* PEER_1: HKDF(psk, "ClawChat/3 psk id"), newest first. A refusal: the start of the PEER_1
 	 * that it answers. Zeros otherwise. */
 	uint8_t psk_ids[PEER_PSKS_MAX][PEER_PSK_ID_SIZE];
@@ -311,8 +311,8 @@ struct wire_enrol_done { uint8_t device[DEVICE_ID_SIZE]; };
 
 enum wire_scope { SCOPE_DEVICE = 1, SCOPE_FILE = 2, SCOPE_SERVER = 3 };
 enum { BURN_REASON_MAX = 64 };
-/* Signed by the device's identity over "ClawChat/3 burn" || all fields before the signature: session
- * keys may be in a thief's hands. */
+/* Signed by the device's identity over "ClawChat/3 burn" || all fields before the signature:
+ * session keys may be in a thief's hands. */
 struct wire_burn {
 	uint8_t server_id[SERVER_ID_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];        /* the file that the device came from */

@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Devices by the newest timestamp of their HELLOs: open addressing, doubled when 3/4 full. They stay
- * as long as the relay runs: forgotten ones' old HELLOs would be told the time of day. */
+/* Devices by the newest timestamp of their HELLOs: open addressing, doubled when 3/4 full. They
+ * stay as long as the relay runs: forgotten ones' old HELLOs would be told the time of day. */
 struct device_time {
 	uint8_t id[DEVICE_ID_SIZE];
 	uint64_t timestamp_ns;           /* 0: empty */

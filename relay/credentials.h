@@ -8,7 +8,7 @@
 #include "core/keeper.h"
 
 enum {
-	CREDENTIAL_FILES_MAX = 4096,     /* files whose validity is not over, or that have devices */
+	CREDENTIAL_FILES_MAX = 4096, /* files whose validity is not over, or that have devices */
 	CREDENTIAL_DEVICES_MAX = SESSIONS_MAX,
 };
 

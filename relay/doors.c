@@ -246,7 +246,7 @@ uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 				    wall_ns < notice_ns ? notice_ns : begin_ns);
 	*opened = 0;
 	d->failure = 0;
-	/* The present one, too: the machine may have slept over its notice, or the clock was set. */
+	/* The present one, too: the machine may have slept over its notice, or time was set. */
 	for (uint64_t k = now; k <= last; k++) {
 		if (doors_find(d, k) != NULL)
 			continue;

@@ -15,7 +15,7 @@
 enum { WORKERS_MAX = 64 };
 
 struct quiesce_reader {
-	_Alignas(64) _Atomic uint64_t seen;    /* global count at the last quiet point, or OFFLINE */
+	_Alignas(64) _Atomic uint64_t seen; /* global count at the last quiet point, or OFFLINE */
 };
 
 struct quiesce {

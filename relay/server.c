@@ -346,7 +346,8 @@ bool server_start(struct server *s, struct server_error *error)
 		  LOG_TEXT("engine", engine_kind_name(worker_engine(s->workers[0]))),
 		  LOG_TEXT("no_io_uring", refusal != 0 ? strerror(refusal) : "-"),
 		  LOG_TEXT("cipher", s->cipher->name), LOG_NUMBER("workers", s->worker_count),
-		  LOG_ID("server", s->keys->server_id), LOG_TEXT("admin", s->settings->admin.socket));
+		  LOG_ID("server", s->keys->server_id),
+		  LOG_TEXT("admin", s->settings->admin.socket));
 	notify_ready();
 	s->notify_next_ns = notify_watchdog(clock_now().mono_ns);
 	return true;

@@ -240,7 +240,8 @@ static json_t *issue(void *state, const json_t *request)
 	char error[ISSUER_ERROR_MAX];
 	const char *path = json_string_value(json_object_get(request, "path"));
 	if (path != NULL && path[0] != '/')
-		return admin_error(EX_USAGE, "the path must be absolute: the relay writes the file");
+		return admin_error(EX_USAGE,
+				   "the path must be absolute: the relay writes the file");
 	if (!server_issue(s, path, &file, error))
 		return admin_error(EX_IOERR, error);
 	json_t *answer = json_object();
@@ -259,7 +260,8 @@ static json_t *rotate_port(void *state, const json_t *request)
 	if (result == -EOPNOTSUPP)
 		return admin_error(EX_CONFIG, "[rotation] mode is fixed: the port stays");
 	if (result == -ENOSPC)
-		return admin_error(EX_UNAVAILABLE, "as many ports are open as can be; try again when "
+		return admin_error(EX_UNAVAILABLE,
+				   "as many ports are open as can be; try again when "
 				   "the oldest has closed");
 	if (result < 0)
 		return admin_error(EX_UNAVAILABLE, strerror(-result));

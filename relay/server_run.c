@@ -180,7 +180,7 @@ static void take_event(struct server *s, const struct keeper_event *event)
 			  LOG_TEXT("reason", wire_reason_text(event->reason)));
 		break;
 	case KEEPER_REFUSED:
-		/* A copy of it gets no second answer. A wrong clock's is not taken for the newest. */
+		/* A copy gets no second answer. A wrong clock's is not taken for the newest. */
 		if (event->status != STATUS_TIME)
 			credentials_note_timestamp(s->credentials, event->device,
 						   event->timestamp_ns);

@@ -155,8 +155,8 @@ bool server_load_bootstrap(struct server *s, struct server_error *error)
 	bytes_wipe(content, sizeof(content));
 	if (!is_key)
 		return server_fail(error, EX_CONFIG,
-				   "bootstrap key %s: not a key (64 hexadecimal digits or 32 bytes); "
-				   "make one with: clawchat keygen FILE", path);
+				   "bootstrap key %s: not a key (64 hexadecimal digits or "
+				   "32 bytes); make one with: clawchat keygen FILE", path);
 	return true;
 }
 

@@ -53,8 +53,9 @@ struct worker {
 	struct outgoing outgoing[SENDS_PER_ROUND];
 	struct upcall_item upcall;
 
-	/* The engine lives and dies in the worker's thread: a ring gives its ports back at once only
-	 * there. So its start is waited for, and its end waits for the last one who wakes it. */
+	/* The engine lives and dies in the worker's thread: a ring gives its ports back at once
+	 * only there. So its start is waited for, and its end waits for the last one who wakes
+	 * it. */
 	int start_result;
 	sem_t started;
 	sem_t released;

@@ -14,12 +14,12 @@
 #include "relay/quiesce.h"
 
 enum {
-	WORKER_BATCH = 128,             /* datagrams per round: enough to share calls, few enough for L2 */
-	WORKER_SENDS = 512,             /* sealed datagrams waiting from the keeper */
-	WORKER_ORDERS = 16,             /* doors to open and close: few, and from one thread */
-	WORKER_FORGETS = 1024,          /* ended sessions; when full, all keys are forgotten */
+	WORKER_BATCH = 128,    /* datagrams per round: enough to share calls, few enough for L2 */
+	WORKER_SENDS = 512,    /* sealed datagrams waiting from the keeper */
+	WORKER_ORDERS = 16,    /* doors to open and close: few, and from one thread */
+	WORKER_FORGETS = 1024, /* ended sessions; when full, all keys are forgotten */
 	KEEPER_HELLOS = HANDSHAKE_QUEUE_MAX,
-	KEEPER_FRAMES = 4096,           /* control packets waiting, of all workers */
+	KEEPER_FRAMES = 4096, /* control packets waiting, of all workers */
 };
 
 /* An upcall with a copy of its body, on its way to the keeper. */

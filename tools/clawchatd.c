@@ -203,7 +203,8 @@ static int parse(int argc, char **argv, struct arguments *out)
 			return fail(EXIT_USAGE, "try --help");
 		}
 	}
-	return optind == argc ? 0 : fail(EXIT_USAGE, "there are no arguments but options; try --help");
+	return optind == argc ? 0
+			      : fail(EXIT_USAGE, "there are no arguments but options; try --help");
 }
 
 int main(int argc, char **argv)

@@ -34,9 +34,9 @@ broken_links() {
 # `folder/name`, `folder/name*` and `folder/name N` in backticks, of folders of ours.
 missing_files() {
 	local page name
+	local folders='crypto|core|net|relay|client|tools|bench|tests|packaging|docs'
 	for page in "${pages[@]}"; do
-		grep -oP '`\K(crypto|core|net|relay|client|tools|bench|tests|packaging|docs)/[^`,: ]*' \
-			"$page" | while read -r name; do
+		grep -oP "\`\\K($folders)/[^\`,: ]*" "$page" | while read -r name; do
 			compgen -G "${name%/}" >/dev/null || compgen -G "$name.c" >/dev/null ||
 				echo "$page: $name"
 		done
@@ -80,7 +80,8 @@ log_events() {
 counters() {
 	grep -oP '^\s*X\(PKT_\w+, "\K\w+' core/verdict.h
 	sed -n '/define ENGINE_COUNTERS/,/^$/p' net/engine.h | grep -oP '^\s*X\(\K\w+'
-	grep -oP 'put\(object, "\K\w+(?=", (k->|[a-z_]+\)|keeper_thread|s->))' relay/server_commands.c
+	grep -oP 'put\(object, "\K\w+(?=", (k->|[a-z_]+\)|keeper_thread|s->))' \
+		relay/server_commands.c
 }
 
 commands() {
