@@ -46,24 +46,24 @@ enum {
 /* What a call came to. The numbers are the exit codes of clawchat(1). */
 enum clawchat_result {
 	CLAWCHAT_OK = 0,
-	CLAWCHAT_FAILED = 1,             /* at run time, see the text */
+	CLAWCHAT_FAILED = 1, /* at run time, see the text */
 	CLAWCHAT_USAGE = 2,
-	CLAWCHAT_REVOKED = 10,           /* the relay has revoked this file or device */
-	CLAWCHAT_EXPIRED = 11,           /* the security file's validity is over */
-	CLAWCHAT_WRONG_KEY = 12,         /* wrong bootstrap key or passphrase */
-	CLAWCHAT_NO_ANSWER = 13,         /* relay away, or UDP blocked */
-	CLAWCHAT_DAMAGED = 14,           /* the security file is damaged or forged */
-	CLAWCHAT_NOT_YET_VALID = 15,     /* or this computer's clock is wrong */
-	CLAWCHAT_TOO_NEW = 16,           /* made for a newer version */
-	CLAWCHAT_SPENT = 17,             /* the file has enrolled all the devices it may */
-	CLAWCHAT_PEER_ABSENT = 18,       /* that peer is not connected */
-	CLAWCHAT_PEER_UNKNOWN = 19,      /* nobody of that name or id, or several */
-	CLAWCHAT_PEER_CHANGED = 20,      /* its identity is not the one known: verify, then accept */
-	CLAWCHAT_PEER_REFUSED = 21,      /* it refuses us or the file */
-	CLAWCHAT_UNAVAILABLE = 69,       /* the profile is in use by another process */
-	CLAWCHAT_IO = 74,                /* disk */
-	CLAWCHAT_PERMISSION = 77,        /* others can read a secret file, or it is not ours */
-	CLAWCHAT_CONFIG = 78,            /* the profile is not usable: no relay yet, damaged */
+	CLAWCHAT_REVOKED = 10,       /* the relay has revoked this file or device */
+	CLAWCHAT_EXPIRED = 11,       /* the security file's validity is over */
+	CLAWCHAT_WRONG_KEY = 12,     /* wrong bootstrap key or passphrase */
+	CLAWCHAT_NO_ANSWER = 13,     /* relay away, or UDP blocked */
+	CLAWCHAT_DAMAGED = 14,       /* the security file is damaged or forged */
+	CLAWCHAT_NOT_YET_VALID = 15, /* or this computer's clock is wrong */
+	CLAWCHAT_TOO_NEW = 16,       /* made for a newer version */
+	CLAWCHAT_SPENT = 17,         /* the file has enrolled all the devices it may */
+	CLAWCHAT_PEER_ABSENT = 18,   /* that peer is not connected */
+	CLAWCHAT_PEER_UNKNOWN = 19,  /* nobody of that name or id, or several */
+	CLAWCHAT_PEER_CHANGED = 20,  /* its identity is not the one known: verify, then accept */
+	CLAWCHAT_PEER_REFUSED = 21,  /* it refuses us or the file */
+	CLAWCHAT_UNAVAILABLE = 69,   /* the profile is in use by another process */
+	CLAWCHAT_IO = 74,            /* disk */
+	CLAWCHAT_PERMISSION = 77,    /* others can read a secret file, or it is not ours */
+	CLAWCHAT_CONFIG = 78,        /* the profile is not usable: no relay yet, damaged */
 };
 
 struct clawchat_error {
@@ -80,9 +80,9 @@ struct clawchat;
 /* ---- profile and security file ---------------------------------------------------------- */
 
 struct clawchat_options {
-	const char *profile;             /* directory; made if missing. NULL: $CLAWCHAT_PROFILE, else
+	const char *profile; /* directory; made if missing. NULL: $CLAWCHAT_PROFILE, else
 					    $XDG_DATA_HOME/clawchat, else ~/.local/share/clawchat */
-	const char *name;                /* announced to peers; kept in the profile. NULL: as kept */
+	const char *name;    /* announced to peers; kept in the profile. NULL: as kept */
 };
 
 CLAWCHAT_API enum clawchat_result clawchat_open(const struct clawchat_options *options,
@@ -173,11 +173,11 @@ enum clawchat_path { CLAWCHAT_PATH_NONE, CLAWCHAT_PATH_RELAYED, CLAWCHAT_PATH_DI
 
 struct clawchat_contact {
 	struct clawchat_peer_id id;
-	char name[CLAWCHAT_NAME_SIZE];   /* as it announced itself when last met; empty: never met */
+	char name[CLAWCHAT_NAME_SIZE]; /* as it announced itself when last met; empty: never met */
 	bool is_known;                   /* met before: its identity is pinned */
 	bool is_verified;                /* the user compared the safety number */
 	bool is_changed;                 /* shows another identity than the pinned one */
-	bool is_present;                 /* connected to the relay (known after clawchat_ask_peers) */
+	bool is_present; /* connected to the relay (known after clawchat_ask_peers) */
 	bool is_secure;                  /* a tunnel is up now */
 	enum clawchat_path path;
 	char path_reason[96];
@@ -247,23 +247,23 @@ CLAWCHAT_API void clawchat_cancel_file(struct clawchat *c, uint32_t transfer);
 /* ---- events ----------------------------------------------------------------------------- */
 
 enum clawchat_event_type {
-	CLAWCHAT_EVENT_CONNECTED,        /* to the relay; again after a reconnect */
-	CLAWCHAT_EVENT_DISCONNECTED,     /* text: why; it goes on trying */
-	CLAWCHAT_EVENT_ENDED,            /* result, text: refused for good */
-	CLAWCHAT_EVENT_PEERS,            /* contacts are up to date */
-	CLAWCHAT_EVENT_FOUND,            /* request, peer */
-	CLAWCHAT_EVENT_NOT_FOUND,        /* request, text; result: PEER_ABSENT (nobody of that name
+	CLAWCHAT_EVENT_CONNECTED,     /* to the relay; again after a reconnect */
+	CLAWCHAT_EVENT_DISCONNECTED,  /* text: why; it goes on trying */
+	CLAWCHAT_EVENT_ENDED,         /* result, text: refused for good */
+	CLAWCHAT_EVENT_PEERS,         /* contacts are up to date */
+	CLAWCHAT_EVENT_FOUND,         /* request, peer */
+	CLAWCHAT_EVENT_NOT_FOUND,     /* request, text; result: PEER_ABSENT (nobody of that name
 					    is connected) or PEER_UNKNOWN (several, or no name) */
-	CLAWCHAT_EVENT_PEER_UP,          /* peer, name, is_first_contact: a tunnel is secure */
-	CLAWCHAT_EVENT_PEER_DOWN,        /* peer, text */
-	CLAWCHAT_EVENT_PEER_CHANGED,     /* peer, text: its identity is not the pinned one; nothing
+	CLAWCHAT_EVENT_PEER_UP,       /* peer, name, is_first_contact: a tunnel is secure */
+	CLAWCHAT_EVENT_PEER_DOWN,     /* peer, text */
+	CLAWCHAT_EVENT_PEER_CHANGED,  /* peer, text: its identity is not the pinned one; nothing
 					    was opened. Verify, then clawchat_forget() */
-	CLAWCHAT_EVENT_TEXT,             /* peer, name, message, text, time_ms */
-	CLAWCHAT_EVENT_DELIVERY,         /* peer, message, delivery */
-	CLAWCHAT_EVENT_FILE_OFFER,       /* peer, name, transfer, file_name, size */
-	CLAWCHAT_EVENT_FILE_PROGRESS,    /* transfer, done, size, rate; a few times a second */
-	CLAWCHAT_EVENT_FILE_DONE,        /* transfer, file_name (received: the whole path), sha256 */
-	CLAWCHAT_EVENT_FILE_FAILED,      /* transfer, result, text */
+	CLAWCHAT_EVENT_TEXT,          /* peer, name, message, text, time_ms */
+	CLAWCHAT_EVENT_DELIVERY,      /* peer, message, delivery */
+	CLAWCHAT_EVENT_FILE_OFFER,    /* peer, name, transfer, file_name, size */
+	CLAWCHAT_EVENT_FILE_PROGRESS, /* transfer, done, size, rate; a few times a second */
+	CLAWCHAT_EVENT_FILE_DONE,     /* transfer, file_name (received: the whole path), sha256 */
+	CLAWCHAT_EVENT_FILE_FAILED,   /* transfer, result, text */
 };
 
 struct clawchat_event {
@@ -279,7 +279,7 @@ struct clawchat_event {
 	const char *file_name;
 	uint64_t time_ms;                /* sender's clock, since 1970 */
 	uint64_t size, done;             /* bytes */
-	uint64_t resumed_from;           /* FILE_DONE, FILE_PROGRESS: bytes that were there before */
+	uint64_t resumed_from; /* FILE_DONE, FILE_PROGRESS: bytes that were there before */
 	uint64_t rate;                   /* bytes a second */
 	uint8_t sha256[32];
 	bool is_first_contact;

@@ -110,8 +110,8 @@ struct server *server_create(const struct settings *settings, struct server_erro
 		(void)server_fail(error, EX_CONFIG,
 				  "[server] public_ip and public_ip6: both are unset; one must say "
 				  "where clients find the relay");
-	if (!is_addressed || s->cipher == NULL || !open_descriptors(s, error) || !open_state(s, error) ||
-	    !make_files_dir(s, error)) {
+	if (!is_addressed || s->cipher == NULL || !open_descriptors(s, error) ||
+	    !open_state(s, error) || !make_files_dir(s, error)) {
 		server_destroy(s);
 		return NULL;
 	}

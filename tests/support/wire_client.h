@@ -14,7 +14,7 @@
 
 enum {
 	WIRE_BATCH = 32,
-	WIRE_FRAME_SIZE = 2048,         /* one received datagram; larger ones are cut, and refused */
+	WIRE_FRAME_SIZE = 2048, /* one received datagram; larger ones are cut, and refused */
 };
 
 struct wire_client {
