@@ -1,4 +1,6 @@
 /*
+ * Memory: none is asked for while batches run, and every create says so when there is none.
+ *
  * Goal:   a batch of known sessions asks for no memory and gives none back.
  * Method: this program's own malloc() and free() count while a batch runs; traffic of all
  *         kinds, good and hostile, after a first round has filled the key caches.
@@ -8,33 +10,39 @@
 #include "tests/support/world.h"
 
 static size_t calls;
+static size_t fail_at = SIZE_MAX; /* the call that gets no memory */
 
 #if !TEST_IS_SANITIZED
 /* glibc's own, behind the names that are replaced here. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *memory);
 
-__attribute__((visibility("default"))) void *malloc(size_t size)
+#define REPLACEMENT __attribute__((visibility("default")))
+
+REPLACEMENT void *malloc(size_t size)
 {
-	calls++;
-	return __libc_malloc(size);
+	return calls++ == fail_at ? NULL : __libc_malloc(size);
 }
 
-__attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
+REPLACEMENT void *calloc(size_t count, size_t size)
 {
-	calls++;
-	return __libc_calloc(count, size);
+	return calls++ == fail_at ? NULL : __libc_calloc(count, size);
 }
 
-__attribute__((visibility("default"))) void *realloc(void *memory, size_t size)
+REPLACEMENT void *realloc(void *memory, size_t size)
 {
-	calls++;
-	return __libc_realloc(memory, size);
+	return calls++ == fail_at ? NULL : __libc_realloc(memory, size);
 }
 
-__attribute__((visibility("default"))) void free(void *memory)
+REPLACEMENT void *aligned_alloc(size_t alignment, size_t size)
+{
+	return calls++ == fail_at ? NULL : __libc_memalign(alignment, size);
+}
+
+REPLACEMENT void free(void *memory)
 {
 	calls++;
 	__libc_free(memory);
@@ -116,7 +124,69 @@ static void batches_allocate_nothing(void **state)
 	world_destroy(w);
 }
 
+/* Create and destroy one of each; false: it was not made. */
+static bool make_table(void)
+{
+	struct table *t = table_create(
+		&(struct table_config){ .slots = 8, .entry_size = sizeof(struct session) });
+	table_destroy(t);
+	return t != NULL;
+}
+
+static bool make_channels(void)
+{
+	struct channels *c = channels_create(8);
+	channels_destroy(c);
+	return c != NULL;
+}
+
+static bool make_key_cache(void)
+{
+	struct key_cache *c = key_cache_create(packet_cipher_best(), 8);
+	key_cache_destroy(c);
+	return c != NULL;
+}
+
+static bool make_forward(void)
+{
+	struct forward *f = forward_create(&(struct forward_config){
+		.cipher = packet_cipher_best(), .key_cache_entries = 8, .batch_max = 4 });
+	forward_destroy(f);
+	return f != NULL;
+}
+
+/* Goal:   whichever call gets no memory, a create gives NULL and leaves nothing behind.
+ * Method: let the first fail, the second, and so on, until it succeeds. */
+static void creates_say_when_memory_is_out(void **state)
+{
+	static bool (*const makers[])(void) = {
+		make_table,
+		make_channels,
+		make_key_cache,
+		make_forward,
+	};
+
+	(void)state;
+	if (TEST_IS_SANITIZED) {
+		print_message("skipped: a sanitizer owns malloc()\n");
+		skip();
+	}
+	for (size_t i = 0; i < COUNT_OF(makers); i++) {
+		size_t failures = 0;
+		bool is_made = false;
+		assert_true(makers[i]());
+		while (!is_made) {
+			fail_at = calls + failures;
+			is_made = makers[i]();
+			fail_at = SIZE_MAX;
+			failures += !is_made;
+		}
+		assert_true(failures >= 3);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(creates_say_when_memory_is_out),
 	cmocka_unit_test_prestate(batches_allocate_nothing, (void *)(uintptr_t) "openssl"),
 	cmocka_unit_test_prestate(batches_allocate_nothing, (void *)(uintptr_t) "ipsec-mb"),
 };
