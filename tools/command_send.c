@@ -153,7 +153,8 @@ static void set_patience(struct program *p, const struct shipment *s,
 {
 	if (s->transfer == 0)
 		return;
-	if (event->type == CLAWCHAT_EVENT_PEER_UP || event->type == CLAWCHAT_EVENT_FILE_PROGRESS)
+	bool is_flowing = event->type == CLAWCHAT_EVENT_FILE_PROGRESS && !event->is_hashing;
+	if (event->type == CLAWCHAT_EVENT_PEER_UP || is_flowing)
 		client_loop_set_timeout(&p->loop, 0);
 	if (event->type == CLAWCHAT_EVENT_PEER_DOWN || event->type == CLAWCHAT_EVENT_DISCONNECTED)
 		client_loop_set_timeout(&p->loop, p->options.timeout_s);
