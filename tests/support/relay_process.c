@@ -14,8 +14,6 @@
 #include "net/engine.h"
 
 enum {
-	START_LIMIT_MS = 30000,   /* a loaded machine under a sanitizer */
-	LOOK_MS = 20,
 	ARGUMENTS_MAX = RELAY_OPTIONS_MAX + 8,
 	ARGUMENT_SIZE = 320,
 };
@@ -84,6 +82,13 @@ static void become_relay(const struct relay_process *r)
 	_exit(127);
 }
 
+bool relay_process_is_up(const struct relay_process *r)
+{
+	json_t *status = relay_process_ask(r, "status");
+	json_decref(status);
+	return status != NULL;
+}
+
 bool relay_process_start(struct relay_process *r)
 {
 	fflush(NULL);
@@ -91,16 +96,14 @@ bool relay_process_start(struct relay_process *r)
 	if (r->pid == 0)
 		become_relay(r);
 	assert_true(r->pid > 0);
-	for (int waited = 0; waited < START_LIMIT_MS; waited += LOOK_MS) {
-		json_t *status = relay_process_ask(r, "status");
-		json_decref(status);
-		if (status != NULL)
+	for (int waited = 0; waited < RELAY_START_LIMIT_MS; waited += RELAY_LOOK_MS) {
+		if (relay_process_is_up(r))
 			return true;
 		if (waitpid(r->pid, NULL, WNOHANG) == r->pid) {
 			r->pid = 0;
 			return false;
 		}
-		poll(NULL, 0, LOOK_MS);
+		poll(NULL, 0, RELAY_LOOK_MS);
 	}
 	return false;
 }

@@ -9,7 +9,11 @@
 
 #include "tests/support/directory.h"
 
-enum { RELAY_OPTIONS_MAX = 16 };
+enum {
+	RELAY_OPTIONS_MAX = 16,
+	RELAY_START_LIMIT_MS = 30000,   /* a loaded machine under a sanitizer */
+	RELAY_LOOK_MS = 20,
+};
 
 struct relay_process {
 	struct test_directory directory;
@@ -28,6 +32,8 @@ void relay_process_option(struct relay_process *r, const char *option);   /* kep
 
 /* Returns when it answers on its admin socket; false: it does not. */
 bool relay_process_start(struct relay_process *r) MUST_CHECK;
+/* Does it answer? */
+bool relay_process_is_up(const struct relay_process *r);
 /* Its exit code; 128 + signal if it died of one. */
 int relay_process_stop(struct relay_process *r, int signal);
 

@@ -299,12 +299,16 @@ bool wire_wait_up(struct wire_client *clients, size_t count, unsigned seconds)
 
 /* A client may be up some moments before the relay's keeper has heard of it: then the other one's
  * request is refused, and made again. */
-static bool are_joined(void *state)
+bool wire_is_joined(struct wire_client *pair)
 {
-	struct wire_client *pair = state;
 	if (!pair[0].is_opening && pair[0].channel == 0)
 		pair[0].is_opening = link_open(pair[0].link, pair[1].peer) != 0;
 	return pair[0].channel != 0 && pair[1].channel != 0;
+}
+
+static bool are_joined(void *state)
+{
+	return wire_is_joined(state);
 }
 
 bool wire_join(struct wire_client *pair, unsigned seconds)

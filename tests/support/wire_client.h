@@ -72,3 +72,5 @@ bool wire_wait(struct wire_client *clients, size_t count, unsigned seconds,
 /* wire_wait() for: all are up; the two have a channel, opened by the first. */
 bool wire_wait_up(struct wire_client *clients, size_t count, unsigned seconds) MUST_CHECK;
 bool wire_join(struct wire_client *pair, unsigned seconds) MUST_CHECK;
+/* One step of that, for many pairs at once. */
+bool wire_is_joined(struct wire_client *pair) MUST_CHECK;
