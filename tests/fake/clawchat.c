@@ -7,7 +7,7 @@
  *   nobody       no peer is found                 several    too many are
  *   away         bob never confirms               changed    bob has another identity
  *   refused      bob refuses files                stops      files stop at a third
- *   echo         bob sends messages back          hello      bob writes first
+ *   echoes       bob sends messages back          hello      bob writes first
  *   offers=K     bob offers K files
  */
 #include "client/clawchat.h"
@@ -379,7 +379,7 @@ static void deliver(struct clawchat *c, uint64_t message, const char *text)
 	meet(c);
 	for (event.delivery = CLAWCHAT_SENT; event.delivery <= CLAWCHAT_READ; event.delivery++)
 		put(c, event, NULL);
-	if (is_wished("echo"))
+	if (is_wished("echoes"))
 		put(c, (struct clawchat_event){ .type = CLAWCHAT_EVENT_TEXT, .message = message },
 		    text);
 }
