@@ -124,7 +124,8 @@ bool delivery_start(void)
 
 void delivery_stop(void)
 {
-	assert(engine.is_started);
+	if (!engine.is_started)
+		return; /* a profile that could not be opened */
 	for (size_t i = 0; i < engine.slot_count; i++)
 		assert(engine.slots[i].delivery == NULL);
 	/* It refuses while anything is in use, and what was closed goes when timers run. */

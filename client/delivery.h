@@ -48,7 +48,7 @@ struct delivery_config {
 };
 
 bool delivery_start(void) MUST_CHECK;
-void delivery_stop(void);
+void delivery_stop(void); /* also where it was not started */
 /* Let `now_ns` come to pass: runs SCTP's timers (10 ms steps) for all associations. Returns when
  * to call again at the latest; whoever gave input or sent something asks anew. */
 uint64_t delivery_advance(uint64_t now_ns);

@@ -138,25 +138,42 @@ static bool welcome_is_well_formed(struct view plain)
 	       is_zero(plain.data + used, plain.size - used);
 }
 
-bool hello_finish(struct noise *noise, struct view plain, struct wire_welcome_payload *payload,
-		  struct noise_result *keys)
+static bool read_welcome(const struct noise *noise, const uint8_t *psk, struct view plain,
+			 struct wire_welcome_payload *payload, struct noise_result *keys)
 {
 	struct noise trial = *noise;
 	size_t size = 0;
 
-	memset(keys, 0, sizeof *keys);
-	bool is_authentic =
-		welcome_is_well_formed(plain) &&
-		noise_read(&trial, view_of(plain.data + sizeof(struct wire_welcome),
-					   WELCOME_NOISE_SIZE),
-			   (uint8_t *)payload, sizeof *payload, &size) &&
-		size == sizeof *payload;
-	if (is_authentic) {
-		if (payload->status == STATUS_OK)
-			noise_split(&trial, keys);
-		noise_fini(noise);
-	}
+	if (psk != NULL)
+		noise_set_psk(&trial, 0, psk);
+	bool is_authentic = noise_read(&trial,
+				       view_of(plain.data + sizeof(struct wire_welcome),
+					       WELCOME_NOISE_SIZE),
+				       (uint8_t *)payload, sizeof *payload, &size) &&
+			    size == sizeof *payload;
+	if (is_authentic && payload->status == STATUS_OK)
+		noise_split(&trial, keys);
 	noise_fini(&trial);
+	return is_authentic;
+}
+
+bool hello_finish(struct noise *noise, struct view plain, struct wire_welcome_payload *payload,
+		  struct noise_result *keys)
+{
+	/* The relay has erased the PSK of what was revoked, and says so under zeros. Its static key
+	 * vouches for it all the same; nothing else is taken this way. */
+	static const uint8_t erased[KEY_SIZE];
+
+	memset(keys, 0, sizeof *keys);
+	if (!welcome_is_well_formed(plain))
+		return false;
+	bool is_authentic = read_welcome(noise, NULL, plain, payload, keys);
+	if (!is_authentic && read_welcome(noise, erased, plain, payload, keys)) {
+		bytes_wipe(keys, sizeof *keys);
+		is_authentic = payload->status == STATUS_REVOKED;
+	}
+	if (is_authentic)
+		noise_fini(noise);
 	return is_authentic;
 }
 

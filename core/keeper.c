@@ -47,6 +47,7 @@ struct keeper *keeper_create(const struct keeper_config *config)
 			 KEEPER_PENDING_SHARE;
 	wheel_init(&k->wheel, 0);
 	k->announcement.next_slice_ns = NEVER;
+	k->ending.next_slice_ns = NEVER;
 	random_fill(&k->config.random, k->cookies.secrets, sizeof k->cookies.secrets);
 	if (create_parts(k))
 		return k;
@@ -158,6 +159,10 @@ static void look_at_pending(struct keeper *k, struct keeper_entry *e)
 
 static void look_at(struct keeper *k, struct keeper_entry *e)
 {
+	if (keeper_is_ending(e)) {
+		keeper_end_marked(k, e);
+		return;
+	}
 	if (e->state == ENTRY_PENDING) {
 		look_at_pending(k, e);
 		return;
@@ -188,6 +193,7 @@ uint64_t keeper_tick(struct keeper *k, struct instant now)
 	k->now = now;
 	keeper_expire_offers(k);
 	keeper_announce_slice(k);
+	keeper_end_slice(k);
 	for (unsigned i = 0; i < KEEPER_TIMERS_PER_TICK; i++) {
 		timer = wheel_take(&k->wheel, now.mono_ns);
 		if (timer == NULL)
@@ -196,8 +202,8 @@ uint64_t keeper_tick(struct keeper *k, struct instant now)
 	}
 	keeper_flush_marked(k);
 	keeper_reap(k);
-	return earliest(k->announcement.next_slice_ns,
-			earliest(wheel_deadline(&k->wheel), keeper_offers_deadline(k)));
+	uint64_t slices_ns = earliest(k->announcement.next_slice_ns, k->ending.next_slice_ns);
+	return earliest(slices_ns, earliest(wheel_deadline(&k->wheel), keeper_offers_deadline(k)));
 }
 
 /* ---- upcalls --------------------------------------------------------------------------- */
@@ -235,7 +241,8 @@ void keeper_upcall(struct keeper *k, const struct upcall *upcall, uint32_t queue
 		keeper_take_hello(k, upcall, queue_depth);
 	} else {
 		struct keeper_entry *e = find(k, upcall->session);
-		if (e != NULL) /* else it ended while this was under way */
+		/* Else it ended while this was under way. */
+		if (e != NULL && !keeper_is_ending(e))
 			take_session_upcall(k, e, upcall);
 	}
 	keeper_flush_marked(k);

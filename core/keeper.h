@@ -138,6 +138,23 @@ bool keeper_end_session(struct keeper *k, struct session_id id, enum wire_reason
 			struct instant now) MUST_CHECK;
 void keeper_end_all(struct keeper *k, enum wire_reason reason, struct instant now);
 
+enum keeper_match_kind { MATCH_ALL, MATCH_DEVICE, MATCH_FILE };
+struct keeper_match {
+	enum keeper_match_kind kind;
+	uint8_t id[FILE_ID_SIZE];  /* of the device or the file */
+};
+_Static_assert((int)DEVICE_ID_SIZE == (int)FILE_ID_SIZE, "one field for both");
+
+/*
+ * End every session that matches. When this returns, no worker opens, relays or seals anything
+ * for any of them. keeper_tick() does the rest in slices: GOODBYE (for half a second; later ones
+ * are ended without), keys erased. Returns how many.
+ */
+uint32_t keeper_end_matching(struct keeper *k, const struct keeper_match *match,
+			     enum wire_reason reason, struct instant now);
+/* Nothing is left of what was ended: the keys of all of it are erased in the table. */
+bool keeper_has_ended_all(const struct keeper *k) MUST_CHECK;
+
 /* New HELLOs are answered with STATUS_DRAINING from now on. */
 void keeper_drain(struct keeper *k);
 

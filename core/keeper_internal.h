@@ -9,6 +9,7 @@
  *   keeper_frames.c      control frames in, packets out, repetition
  *   keeper_channels.c    channels from OPEN to GONE
  *   keeper_rekey.c       new keys in band, old ones retired and erased
+ *   keeper_end.c         ending many sessions at once
  *   keeper_doors.c       telling sessions where to go at a port rotation
  */
 #include "core/directory.h"
@@ -24,12 +25,16 @@ enum {
 	KEEPER_QUESTIONS_PER_PACKET = 4,    /* answered; a client asks the others again */
 	KEEPER_KEY_CACHE = 512,             /* control frames of that many sessions at a time */
 	KEEPER_ANNOUNCED_PER_TICK = 256,    /* sessions told of the next door, then 10 ms rest */
+	KEEPER_ENDED_PER_SLICE = 128,       /* goodbyes: within a worker's mailbox of 512 */
+	KEEPER_ENDED_UNTOLD = 8192,         /* 10 ms of work */
 	KEEPER_PENDING_SHARE = 4,           /* at most a quarter of all slots may be unproved */
 };
 
 #define KEEPER_OFFER_NS (10 * NS_PER_S)      /* an offer waits that long for its answer */
 #define KEEPER_PROBE_NS (10 * NS_PER_S)      /* a path challenge can be answered that long */
 #define KEEPER_ANNOUNCE_NS (10 * NS_PER_MS)  /* 25,600 sessions a second: a million in 40 s */
+#define KEEPER_ENDING_NS (2 * NS_PER_MS)     /* between slices: 10,000 sessions in 160 ms */
+#define KEEPER_ENDING_TOLD_NS (500 * NS_PER_MS) /* erasing keys goes before good manners */
 #define KEEPER_REKEY_NS (500 * NS_PER_MS)    /* between two rekeys: each costs two X25519 */
 #define KEEPER_PENDING_LOOK_NS (1 * NS_PER_S) /* should the news of its first packet get lost */
 
@@ -72,6 +77,7 @@ struct keeper_entry {
 	uint32_t owing, owing_last;         /* queue of its ends that owe it frames; 0: none */
 	uint8_t state;                      /* enum keeper_state */
 	bool is_dirty;                      /* to be flushed before the call returns */
+	uint8_t end_reason;                 /* enum wire_reason, where keeper_is_ending() */
 	bool is_retired;                    /* its older keys are to be erased after quiesce */
 	uint8_t device_public[X25519_SIZE];
 	uint8_t identity[ED25519_PUBLIC_SIZE];
@@ -130,6 +136,16 @@ struct keeper_announcement {
 	uint64_t next_slice_ns;             /* NEVER: the walk is done */
 };
 
+/* ---- ending many ----------------------------------------------------------------------- */
+
+/* Sessions that are marked and not yet ended: a walk over the table. */
+struct keeper_ending {
+	uint32_t cursor;
+	uint32_t count;                     /* marked ones left */
+	uint64_t next_slice_ns;             /* NEVER: none */
+	uint64_t told_until_ns;             /* later ones get no GOODBYE */
+};
+
 /* ---- keeper ---------------------------------------------------------------------------- */
 
 struct keeper_cookies {
@@ -146,6 +162,7 @@ struct keeper {
 	struct wheel wheel;
 	struct keeper_cookies cookies;
 	struct keeper_announcement announcement;
+	struct keeper_ending ending;
 	struct keeper_channel *channels;    /* by number */
 	uint32_t channels_capacity;
 	uint32_t channels_done;             /* list: to be given back after quiesce */
@@ -217,6 +234,11 @@ void keeper_end_channels(struct keeper *k, struct keeper_entry *e);
 void keeper_expire_offers(struct keeper *k);
 uint64_t keeper_offers_deadline(const struct keeper *k);
 void keeper_give_back_channels(struct keeper *k);    /* after quiesce */
+
+/* keeper_end.c */
+bool keeper_is_ending(const struct keeper_entry *e) MUST_CHECK;
+void keeper_end_marked(struct keeper *k, struct keeper_entry *e);
+void keeper_end_slice(struct keeper *k);
 
 /* keeper_doors.c */
 void keeper_announce_slice(struct keeper *k);

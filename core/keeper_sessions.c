@@ -129,13 +129,17 @@ void keeper_end(struct keeper *k, struct keeper_entry *e, enum wire_reason reaso
 	bool was_established = e->state == ENTRY_ESTABLISHED;
 
 	assert(e->state == ENTRY_PENDING || e->state == ENTRY_ESTABLISHED);
+	if (keeper_is_ending(e)) {
+		reason = (enum wire_reason)e->end_reason;
+		k->ending.count--;
+	}
 	if (is_told)
 		keeper_say_goodbye(k, e, reason);
 	keeper_end_channels(k, e);
 	e->state = ENTRY_ENDED;
 
 	/* From here on no worker opens or seals anything with it. */
-	store_release(&e->session.is_revoked, 1);
+	store_release(&e->session.is_revoked, SESSION_REVOKED);
 	if (was_established) {
 		k->stats.sessions_ended++;
 		tell(k, e, KEEPER_SESSION_DOWN, (uint32_t)reason);

@@ -59,7 +59,8 @@ enum link_event_type {
 	 * requests to open one that were not answered. Questions (PEERS, FIND) live on. */
 	LINK_EVENT_UP,
 	LINK_EVENT_DOWN,             /* reason; it goes on trying */
-	LINK_EVENT_REFUSED,          /* status (enum wire_status); it has given up */
+	LINK_EVENT_REFUSED,          /* status (enum wire_status), reason of a GOODBYE; it has given
+				      * up */
 	LINK_EVENT_OFFER,            /* channel, peer: answer with link_accept() or link_refuse() */
 	LINK_EVENT_OPENED,           /* request, channel, peer, is_initiator */
 	LINK_EVENT_OPEN_FAILED,      /* request, reason */

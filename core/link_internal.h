@@ -46,7 +46,7 @@ enum {
 #define LINK_BLOB_SILENCE_NS (5 * NS_PER_S)     /* blobs go out, nothing comes in: probe */
 #define LINK_SLEEP_NS (30 * NS_PER_S)           /* so long between two calls: we slept */
 #define LINK_SUPERSEDED_NS (30 * NS_PER_S)      /* another of us is connected: do not fight */
-#define LINK_SLOW_NS (10 * NS_PER_S)            /* the relay is full or draining */
+#define LINK_SLOW_NS (10 * NS_PER_S)            /* the relay is full, draining, or kicks us */
 #define LINK_RESTART_NS (1 * NS_PER_S)          /* the relay said goodbye: let it come back */
 #define LINK_ROTATION_MAX_NS (86400 * NS_PER_S) /* a door further off is nonsense */
 #define LINK_REKEY_SPREAD_NS (60 * NS_PER_S)     /* after a rotation: not all at once */

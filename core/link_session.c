@@ -118,15 +118,18 @@ void link_said_goodbye(struct link *l, uint32_t reason)
 	link_handshake_stop(l);
 	reliable_init(&l->sender, 0);
 	l->phase = PHASE_LEAVING;
-	if (reason == REASON_REVOKED) {
+	if (reason == REASON_REVOKED || reason == REASON_COMPROMISED) {
 		l->state = LINK_REFUSED;
 		l->is_up_told = false;
-		link_push_state(l, LINK_EVENT_REFUSED)->status = STATUS_REVOKED;
+		struct link_event *event = link_push_state(l, LINK_EVENT_REFUSED);
+		event->status = STATUS_REVOKED;
+		event->reason = reason;
 		return;
 	}
 	tell_down(l, reason);
-	link_handshake_start(l, reason == REASON_SUPERSEDED ? LINK_SUPERSEDED_NS
-							    : LINK_RESTART_NS);
+	link_handshake_start(l, reason == REASON_SUPERSEDED ? LINK_SUPERSEDED_NS :
+				reason == REASON_KICKED     ? LINK_SLOW_NS :
+							      LINK_RESTART_NS);
 }
 
 void link_expect_answer(struct link *l)

@@ -188,7 +188,7 @@ bool session_seal(struct session *s, struct key_cache *cache, struct mask *hide,
 
 	uint32_t epoch = load_acquire(&s->epoch); /* pairs with session_next_epoch() */
 	uint64_t counter;
-	if (load_relaxed(&s->is_revoked) || !session_reserve(s, 1, &counter))
+	if (load_relaxed(&s->is_revoked) == SESSION_REVOKED || !session_reserve(s, 1, &counter))
 		return false;
 	void *key = key_cache_get(cache, s, epoch, KEY_SEND);
 	if (key == NULL)

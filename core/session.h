@@ -21,6 +21,10 @@
 #include "crypto/mask.h"
 #include "crypto/noise.h"
 
+/* What struct session.is_revoked can be. A session that is ending is dead to the packet path; its
+ * keeper can still seal a last word. */
+enum { SESSION_REVOKED = 1, SESSION_ENDING = 2 };
+
 struct session_id {
 	uint32_t slot;
 	uint32_t generation;
@@ -51,7 +55,7 @@ struct session {
 	_Atomic uint32_t epoch;            /* number of the current keys; sends use these */
 	_Atomic uint32_t newest;           /* number of the newest keys: epoch, or the one after */
 	_Atomic uint32_t epochs_live;      /* bit e & 1 set: epochs[e & 1] may open packets */
-	_Atomic uint32_t is_revoked;       /* nothing is opened or sealed any more */
+	_Atomic uint32_t is_revoked;       /* not 0: nothing is opened or relayed any more */
 	_Atomic uint32_t is_established;   /* a first authentic packet has come */
 	_Atomic uint64_t send_counter;     /* next to use; runs on over epochs */
 	_Atomic uint64_t highest_received; /* counter + 1 of the newest authentic packet */

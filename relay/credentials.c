@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "relay/id_set.h"
+
 /* Devices by the newest timestamp of their HELLOs: open addressing, doubled when 3/4 full. They
  * stay as long as the relay runs: forgotten ones' old HELLOs would be told the time of day. */
 struct device_time {
@@ -17,6 +19,7 @@ struct credentials {
 	struct device_time *devices;
 	size_t device_capacity;          /* power of two */
 	size_t device_count;
+	struct id_set revoked_devices;
 };
 
 enum { DEVICES_FIRST = 256 };
@@ -42,6 +45,7 @@ void credentials_destroy(struct credentials *c)
 		return;
 	pthread_mutex_destroy(&c->lock);
 	free(c->devices);
+	id_set_fini(&c->revoked_devices);
 	bytes_wipe(c, sizeof(*c));
 	free(c);
 }
@@ -71,14 +75,37 @@ bool credentials_put_file(struct credentials *c, const struct credential_file *f
 	return is_kept;
 }
 
+/* Refusals go under a PSK of zeros from now on: see docs/protocol.md, 5. */
+static void revoke(struct credential_file *file)
+{
+	file->is_revoked = true;
+	bytes_wipe(file->shared_secret, sizeof(file->shared_secret));
+}
+
 bool credentials_revoke_file(struct credentials *c, const uint8_t id[FILE_ID_SIZE])
 {
 	pthread_mutex_lock(&c->lock);
 	struct credential_file *file = find_file(c, id);
 	if (file != NULL)
-		file->is_revoked = true;
+		revoke(file);
 	pthread_mutex_unlock(&c->lock);
 	return file != NULL;
+}
+
+void credentials_revoke_all_files(struct credentials *c)
+{
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < c->file_count; i++)
+		revoke(&c->files[i]);
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool credentials_revoke_device(struct credentials *c, const uint8_t id[DEVICE_ID_SIZE])
+{
+	pthread_mutex_lock(&c->lock);
+	bool is_kept = id_set_add(&c->revoked_devices, id);
+	pthread_mutex_unlock(&c->lock);
+	return is_kept;
 }
 
 bool credential_is_outdated(const struct credential_file *file, uint64_t wall_ns)
@@ -174,7 +201,8 @@ bool credentials_find(struct credentials *c, const struct hello_request *request
 	if (file != NULL) {
 		memcpy(out->psk, file->shared_secret, KEY_SIZE);
 		memcpy(out->file_id, file->id, FILE_ID_SIZE);
-		out->status = file_status(file, wall_ns);
+		out->status = id_set_has(&c->revoked_devices, device) ? STATUS_REVOKED :
+									file_status(file, wall_ns);
 		out->last_timestamp_ns =
 			device_place(c->devices, c->device_capacity, device)->timestamp_ns;
 	}

@@ -27,7 +27,11 @@ void credentials_destroy(struct credentials *c);            /* wipes */
 
 /* False: full. A file of the same id is replaced. */
 bool credentials_put_file(struct credentials *c, const struct credential_file *file) MUST_CHECK;
+/* Revoking erases the secret. False: no such file. */
 bool credentials_revoke_file(struct credentials *c, const uint8_t id[FILE_ID_SIZE]) MUST_CHECK;
+void credentials_revoke_all_files(struct credentials *c);
+/* Whatever file it names from now on. False: memory. */
+bool credentials_revoke_device(struct credentials *c, const uint8_t id[DEVICE_ID_SIZE]) MUST_CHECK;
 /* Over for so long that its holder need not even hear of it. */
 bool credential_is_outdated(const struct credential_file *file, uint64_t wall_ns) MUST_CHECK;
 /* Forget files that are outdated. Returns how many. */

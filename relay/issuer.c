@@ -8,8 +8,6 @@
 
 #include "net/file.h"
 
-#define CURRENT_NAME "clawchat-current.sec"
-
 enum { RESPONSE_TIMEOUT_S = 10, PUNCH_TIMEOUT_S = 10, NAME_MAX_BYTES = 64 };
 
 /* The doors that the file opens: all generations that its validity touches. */
@@ -102,7 +100,7 @@ static bool write_all(struct issuer *issuer, bool is_current, struct view text,
 	char current[ISSUER_PATH_MAX];
 	if (!write_text(out->path, text, error))
 		return false;
-	snprintf(current, sizeof(current), "%s/" CURRENT_NAME, issuer->files_dir);
+	snprintf(current, sizeof(current), "%s/" ISSUER_CURRENT_NAME, issuer->files_dir);
 	return !is_current || write_text(current, text, error);
 }
 

@@ -10,6 +10,8 @@
 #include "relay/credentials.h"
 #include "relay/doors.h"
 
+#define ISSUER_CURRENT_NAME "clawchat-current.sec"
+
 enum { ISSUER_PATH_MAX = 4096, ISSUER_ERROR_MAX = 256 };
 
 struct issuer {

@@ -241,6 +241,7 @@ int keeper_thread_start(struct keeper_thread **out, const struct keeper_thread_c
 	};
 	t->calls = mailbox_create(&mail);
 	t->keeper = keeper_create(&t->config.keeper);
+	bytes_wipe(&t->config.keeper.server, sizeof(t->config.keeper.server)); /* it has its own */
 	int result = t->calls != NULL && t->keeper != NULL ? 0 : -ENOMEM;
 	if (result == 0 && t->config.seen != NULL)
 		seen_log_each(t->config.seen, note_hello, t);

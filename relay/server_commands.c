@@ -275,5 +275,8 @@ const struct admin_command server_commands[] = {
 	{ "status", status }, { "stats", stats },  { "sessions", sessions },
 	{ "peers", sessions }, { "issue", issue },
 	{ "rotate-port", rotate_port },
+	{ "revoke", server_answer_revoke },
+	{ "kick", server_answer_kick },
+	{ "files", server_answer_files },
 };
 const size_t server_command_count = sizeof(server_commands) / sizeof(server_commands[0]);

@@ -66,6 +66,33 @@ bool server_fail(struct server_error *error, int exit_code, const char *format, 
 extern const struct admin_command server_commands[];
 extern const size_t server_command_count;
 
+/* server_revoke.c: the steps of a revocation, each of which can be repeated; and all of them. */
+struct revocation {
+	enum compromised_scope scope;
+	uint8_t id[FILE_ID_SIZE];        /* of the device, the file, the server */
+};
+enum store_status revoke_in_store(struct server *s, const struct revocation *r) MUST_CHECK;
+void revoke_in_memory(struct server *s, const struct revocation *r);
+/* When it returns no packet of the sessions passes any more. Returns how many there were. */
+uint32_t revoke_sessions(struct server *s, const struct revocation *r, enum wire_reason reason);
+/* Until all keys of what was ended are erased. False: it took too long. */
+bool revoke_wait(struct server *s) MUST_CHECK;
+/* Destroy the security files that the store has as revoked. Returns how many. */
+size_t revoke_files_on_disk(struct server *s, bool is_current_revoked);
+bool revoke_covers_current(const struct server *s, const struct revocation *r) MUST_CHECK;
+const char *revoke_scope_name(enum compromised_scope scope);
+/* As the operator asks; *ended: sessions. */
+enum store_status server_revoke(struct server *s, const struct revocation *r,
+				uint32_t *ended) MUST_CHECK;
+bool server_kick(struct server *s, struct session_id id) MUST_CHECK;
+
+/* server_revoke_commands.c */
+bool server_read_scope(struct server *s, const json_t *request, struct revocation *out,
+		       const char **error) MUST_CHECK;
+json_t *server_answer_revoke(void *state, const json_t *request);
+json_t *server_answer_kick(void *state, const json_t *request);
+json_t *server_answer_files(void *state, const json_t *request);
+
 /* server_run.c */
 int server_rotate_port(struct server *s, uint64_t *opened) MUST_CHECK;
 bool server_issue(struct server *s, const char *path, struct issued_file *out,

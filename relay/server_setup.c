@@ -220,6 +220,15 @@ static void take_file(void *state, const struct store_file *file)
 	bytes_wipe(&credential, sizeof(credential));
 }
 
+/* Whoever never enrolled is in no table but this one. */
+static void take_tombstone(void *state, const struct store_tombstone *tombstone)
+{
+	const struct loading *loading = state;
+	if (tombstone->scope == COMPROMISED_DEVICE &&
+	    !credentials_revoke_device(loading->server->credentials, tombstone->id))
+		log_event(LOG_LEVEL_ERROR, "revocation_not_kept", LOG_ID("id", tombstone->id));
+}
+
 bool server_load_credentials(struct server *s, struct server_error *error)
 {
 	struct loading loading = { .server = s, .wall_ns = clock_now().wall_ns };
@@ -227,5 +236,7 @@ bool server_load_credentials(struct server *s, struct server_error *error)
 	if (s->credentials == NULL)
 		return server_fail(error, EX_OSERR, "out of memory");
 	enum store_status status = store_each_file(s->store, take_file, &loading);
+	if (status == STORE_OK)
+		status = store_each_tombstone(s->store, take_tombstone, &loading);
 	return status == STORE_OK || store_fail(s, error, "files issued", status);
 }

@@ -43,7 +43,8 @@ struct worker {
 
 	/* Atomic. */
 	_Atomic bool is_stopping;
-	_Atomic bool must_forget_all;
+	_Atomic uint64_t forget_all_wanted; /* how often it was asked to forget all keys */
+	_Atomic uint64_t forget_all_done;
 	struct worker_counters counters;
 
 	/* Owner: the worker's thread. */
@@ -109,9 +110,11 @@ static void forget_sessions(struct worker *w)
 	struct session_id session;
 	while (mailbox_get(w->forgets, &session))
 		forward_forget(w->forward, session);
-	if (load_relaxed(&w->must_forget_all) &&
-	    exchange_acq_rel(&w->must_forget_all, false)) /* pairs with worker_forget() */
-		forward_forget(w->forward, (struct session_id){ .slot = UINT32_MAX });
+	uint64_t wanted = load_acquire(&w->forget_all_wanted); /* pairs with worker_forget_all() */
+	if (wanted == load_relaxed(&w->forget_all_done))
+		return;
+	forward_forget(w->forward, (struct session_id){ .slot = UINT32_MAX });
+	store_release(&w->forget_all_done, wanted); /* pairs with worker_has_forgotten_all() */
 }
 
 /* True: there may be more. The datagrams' bytes stay in w->outgoing until the next round. */
@@ -332,8 +335,20 @@ void worker_forget(struct worker *w, struct session_id session)
 	if (mailbox_put(w->forgets, &session))
 		return;
 	add_relaxed(&w->counters.forgets_full, 1);
-	store_release(&w->must_forget_all, true); /* pairs with forget_sessions() */
+	worker_forget_all(w);
+}
+
+void worker_forget_all(struct worker *w)
+{
+	atomic_fetch_add_explicit(&w->forget_all_wanted, 1, memory_order_release);
 	engine_wake(w->engine);
+}
+
+bool worker_has_forgotten_all(const struct worker *w)
+{
+	uint64_t done = load_acquire(&w->forget_all_done); /* pairs with forget_sessions() */
+	return done == load_relaxed(&w->forget_all_wanted) ||
+	       load_relaxed(&w->counters.failure) != 0;
 }
 
 void worker_send(struct worker *w, const struct packet *packet)

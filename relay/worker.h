@@ -60,6 +60,9 @@ void worker_close_door(struct worker *w, uint64_t door);
 void worker_send(struct worker *w, const struct packet *packet);
 /* Erase the session's expanded keys soon. Any thread. */
 void worker_forget(struct worker *w, struct session_id session);
+/* Erase all expanded keys; whoever still has a session gets new ones. Never fails. Any thread. */
+void worker_forget_all(struct worker *w);
+bool worker_has_forgotten_all(const struct worker *w) MUST_CHECK;
 
 enum engine_kind worker_engine(const struct worker *w);
 int worker_engine_refusal(const struct worker *w);       /* why not io_uring; 0: none */

@@ -78,6 +78,27 @@ static bool issue_arguments(json_t *request, int argc, char **argv)
 	return argc <= 1;
 }
 
+/* "device ID", "file ID", "all". */
+static bool revoke_arguments(json_t *request, int argc, char **argv)
+{
+	if (argc == 1 && strcmp(argv[0], "all") == 0) {
+		json_object_set_new(request, "scope", json_string("server"));
+		return true;
+	}
+	if (argc != 2)
+		return false;
+	json_object_set_new(request, "scope", json_string(argv[0]));
+	json_object_set_new(request, "id", json_string(argv[1]));
+	return strcmp(argv[0], "device") == 0 || strcmp(argv[0], "file") == 0;
+}
+
+static bool kick_arguments(json_t *request, int argc, char **argv)
+{
+	if (argc == 1)
+		json_object_set_new(request, "session", json_string(argv[0]));
+	return argc == 1;
+}
+
 /* ---- answers ---------------------------------------------------------------------------- */
 
 static void print_status(const json_t *a)
@@ -169,6 +190,45 @@ static void print_door(const json_t *a)
 	       number(a, "door"));
 }
 
+static void print_files(const json_t *a)
+{
+	static const char *const columns[] = { "FILE", "VALID FROM", "VALID UNTIL", "DEVICES",
+					       "STATE", "PATH" };
+	struct table_printer *t = table_printer_create(columns, 6);
+	size_t index;
+	json_t *f;
+	long long now = (long long)time(NULL);
+	json_array_foreach(json_object_get(a, "files"), index, f)
+	{
+		char from[64], until[64], devices[64];
+		bool is_revoked = json_is_true(json_object_get(f, "revoked"));
+		snprintf(devices, sizeof(devices), "%lld of %lld", number(f, "devices"),
+			 number(f, "max_devices"));
+		const char *row[] = { text(f, "file"),
+				      when(number(f, "valid_from"), from, sizeof(from)),
+				      when(number(f, "valid_until"), until, sizeof(until)),
+				      devices,
+				      is_revoked                     ? "revoked" :
+				      number(f, "valid_until") < now ? "expired" :
+						       "valid",
+				      text(f, "path") };
+		table_printer_row(t, row);
+	}
+	table_printer_finish(t, "no files");
+}
+
+static void print_revoke(const json_t *a)
+{
+	printf("revoked %s %s; %lld sessions ended\n", text(a, "scope"), text(a, "id"),
+	       number(a, "sessions"));
+}
+
+static void print_kick(const json_t *a)
+{
+	printf("session %s ended; its client may connect again (to prevent that: revoke)\n",
+	       text(a, "session"));
+}
+
 static const struct command commands[] = {
 	{ "status", "", "what runs, on which port, until when the current file is valid",
 	  no_arguments, print_status },
@@ -180,6 +240,12 @@ static const struct command commands[] = {
 	  issue_arguments, print_issue },
 	{ "rotate-port", "", "open the next port now and send all sessions there", no_arguments,
 	  print_door },
+	{ "files", "", "security files issued: validity, devices, revoked or not", no_arguments,
+	  print_files },
+	{ "revoke", "device ID | file ID | all", "end its sessions and let it connect no more",
+	  revoke_arguments, print_revoke },
+	{ "kick", "SESSION", "end one session; its client may connect again", kick_arguments,
+	  print_kick },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -231,9 +297,10 @@ static void print_help(void)
 {
 	printf("usage: clawchatctl [--socket PATH] [--json] COMMAND [ARGUMENT]\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		printf("  %-12s %-7s %s\n", commands[i].name, commands[i].arguments,
+		printf("  %-12s %-25s %s\n", commands[i].name, commands[i].arguments,
 		       commands[i].help);
-	printf("\n  -s, --socket PATH  admin socket (default: $CLAWCHAT_SOCKET, else\n"
+	printf("\nOf an ID 8 digits will do where no other one begins so.\n\n"
+	       "  -s, --socket PATH  admin socket (default: $CLAWCHAT_SOCKET, else\n"
 	       "                     " SOCKET_DEFAULT ")\n"
 	       "  -j, --json         print the answer as JSON\n"
 	       "  -h, --help         this text\n"

@@ -391,10 +391,31 @@ static void ids_are_told_apart(void **state)
 	assert_memory_not_equal(tags[0], tags[2], NAME_TAG_SIZE);
 }
 
+/*
+ * Goal:   a relay that has erased a revoked PSK can still say so, and nothing else.
+ * Method: every status under a PSK of zeros; then the true answer is still taken.
+ */
+static void only_a_revocation_is_taken_without_the_psk(void **state)
+{
+	static const uint8_t erased[KEY_SIZE];
+	struct noise_result keys[2], none = { 0 };
+	struct pair p;
+
+	(void)state;
+	for (enum wire_status status = STATUS_OK; status <= STATUS_DRAINING; status++) {
+		pair_init(&p, CREDENTIAL_FILE);
+		write_hello(&p, NULL);
+		bool is_taken = answer_and_finish(&p, status, erased, keys);
+		assert_int_equal(is_taken, status == STATUS_REVOKED);
+		assert_memory_equal(&keys[1], &none, sizeof none);
+	}
+}
+
 static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(both_sides_agree),
 	cmocka_unit_test(a_refusal_makes_no_keys),
 	cmocka_unit_test(another_psk_is_refused_by_the_client),
+	cmocka_unit_test(only_a_revocation_is_taken_without_the_psk),
 	cmocka_unit_test(changes_of_the_parties_are_refused),
 	cmocka_unit_test(a_signature_is_good_for_one_handshake),
 	cmocka_unit_test(odd_payloads_are_refused),

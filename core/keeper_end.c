@@ -1,0 +1,93 @@
+#include "core/keeper_internal.h"
+
+#include <assert.h>
+
+/*
+ * Ending many sessions at once, in two parts. First each of them is marked: from then on no worker
+ * opens or seals anything with it, and after one quiesce none is still at it. That costs some
+ * nanoseconds a session and is over within the call. Then they are taken apart in slices, a
+ * GOODBYE to each, so that neither the keeper nor the workers' mailboxes choke.
+ *
+ *   established or pending --keeper_end_matching()--> marked --slice--> ended --reap--> wiped
+ */
+
+static bool matches(const struct keeper *k, const struct keeper_entry *e,
+		    const struct keeper_match *match)
+{
+	switch (match->kind) {
+	case MATCH_DEVICE:
+		return memcmp(directory_record(k->directory, e->session.id.slot)->device,
+			      match->id, DEVICE_ID_SIZE) == 0;
+	case MATCH_FILE:
+		return memcmp(e->file_id, match->id, FILE_ID_SIZE) == 0;
+	case MATCH_ALL:
+		break;
+	}
+	return true;
+}
+
+bool keeper_is_ending(const struct keeper_entry *e)
+{
+	return load_relaxed(&e->session.is_revoked) == SESSION_ENDING;
+}
+
+uint32_t keeper_end_matching(struct keeper *k, const struct keeper_match *match,
+			     enum wire_reason reason, struct instant now)
+{
+	uint32_t cursor = 0, count = 0;
+	struct session *s;
+
+	k->now = now;
+	keeper_flush_marked(k); /* what was owed so far is said */
+	while ((s = table_next(k->config.table, &cursor)) != NULL) {
+		struct keeper_entry *e = (struct keeper_entry *)s;
+		if (keeper_is_ending(e) || !matches(k, e, match))
+			continue;
+		store_release(&s->is_revoked, SESSION_ENDING);
+		e->end_reason = (uint8_t)reason;
+		count++;
+	}
+	if (count == 0)
+		return 0;
+	k->config.hooks.quiesce(k->config.hooks.state);
+	if (k->ending.count == 0)
+		k->ending.told_until_ns = now.mono_ns + KEEPER_ENDING_TOLD_NS;
+	k->ending.cursor = 0; /* earlier ones may lie before those that are left */
+	k->ending.count += count;
+	k->ending.next_slice_ns = now.mono_ns;
+	return count;
+}
+
+void keeper_end_marked(struct keeper *k, struct keeper_entry *e)
+{
+	assert(keeper_is_ending(e));
+	assert(k->ending.count > 0);
+	bool is_told = e->state == ENTRY_ESTABLISHED &&
+		       k->now.mono_ns < k->ending.told_until_ns;
+	keeper_end(k, e, REASON_NONE, is_told); /* it knows its own reason */
+}
+
+void keeper_end_slice(struct keeper *k)
+{
+	struct keeper_ending *ending = &k->ending;
+
+	if (k->now.mono_ns < ending->next_slice_ns)
+		return;
+	bool is_told = k->now.mono_ns < ending->told_until_ns;
+	unsigned most = is_told ? KEEPER_ENDED_PER_SLICE : KEEPER_ENDED_UNTOLD;
+	for (unsigned i = 0; i < most && ending->count > 0;) {
+		struct session *s = table_next(k->config.table, &ending->cursor);
+		if (s == NULL)
+			break;
+		if (!keeper_is_ending((struct keeper_entry *)s))
+			continue;
+		keeper_end_marked(k, (struct keeper_entry *)s);
+		i++;
+	}
+	ending->next_slice_ns = ending->count > 0 ? k->now.mono_ns + KEEPER_ENDING_NS : NEVER;
+}
+
+bool keeper_has_ended_all(const struct keeper *k)
+{
+	return k->ending.count == 0 && k->ended == NULL;
+}

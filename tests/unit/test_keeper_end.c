@@ -1,0 +1,203 @@
+/* Keeper: many sessions ended at once, in two parts (core/keeper_end.c). */
+#include "tests/support/lobby.h"
+
+enum { CLIENTS = 600 }; /* more than one slice */
+
+static const uint8_t FILE_A[FILE_ID_SIZE] = { 0xa1 }, FILE_B[FILE_ID_SIZE] = { 0xb1 };
+
+/* Even clients come by one file, odd ones by another. */
+static struct lobby *make(uint32_t clients)
+{
+	struct lobby *l = lobby_create(&(struct lobby_config){ .clients = clients });
+	for (uint32_t i = 0; i < clients; i++) {
+		memcpy(l->credential.file_id, i % 2 == 0 ? FILE_A : FILE_B, FILE_ID_SIZE);
+		lobby_connect(l, i);
+		lobby_forget_inbox(l, i);
+	}
+	return l;
+}
+
+static uint32_t end(struct lobby *l, enum keeper_match_kind kind, const uint8_t *id,
+		    enum wire_reason reason)
+{
+	struct keeper_match match = { .kind = kind };
+	if (id != NULL)
+		memcpy(match.id, id, sizeof match.id);
+	uint32_t count = keeper_end_matching(l->keeper, &match, reason, l->now);
+	l->deadline_ns = l->now.mono_ns; /* the keeper has something to do */
+	return count;
+}
+
+static uint32_t goodbyes(struct lobby *l, uint32_t client, uint32_t *reason)
+{
+	uint32_t count = 0;
+	const struct lobby_frame *f;
+	while ((f = lobby_take(l, client, FRAME_GOODBYE)) != NULL) {
+		*reason = load_le32(((const struct wire_goodbye *)(const void *)f->body)->reason);
+		count++;
+	}
+	return count;
+}
+
+static void ping(struct lobby *l, uint32_t client)
+{
+	lobby_say(l, client, FRAME_PING, &(struct wire_ping){ 0 }, sizeof(struct wire_ping));
+	lobby_run(l);
+}
+
+static bool is_answered(struct lobby *l, uint32_t client)
+{
+	ping(l, client);
+	return lobby_take(l, client, FRAME_PONG) != NULL;
+}
+
+/*
+ * Goal:   from the call on nothing passes for those that match, and everything for the others.
+ * Method: both kinds of client ask before the keeper has had a turn.
+ */
+static void a_file_ends_at_once(void **state)
+{
+	struct lobby *l = make(4);
+
+	(void)state;
+	unsigned quiesces = l->quiesces;
+	assert_int_equal(end(l, MATCH_FILE, FILE_A, REASON_REVOKED), 2);
+	assert_int_equal(l->quiesces, quiesces + 1);
+	assert_false(keeper_has_ended_all(l->keeper));
+	assert_false(is_answered(l, 0));
+	assert_true(is_answered(l, 1));
+	assert_int_equal(load_relaxed(&forward_counters(l->forward)->of[PKT_DROP_REVOKED]), 1);
+	lobby_destroy(l);
+}
+
+static void each_is_told_once_and_why(void **state)
+{
+	struct lobby *l = make(4);
+	struct keeper_session session;
+
+	(void)state;
+	assert_int_equal(end(l, MATCH_FILE, FILE_A, REASON_COMPROMISED), 2);
+	lobby_wait(l, NS_PER_S);
+	assert_true(keeper_has_ended_all(l->keeper));
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t reason = 0;
+		bool is_ended = i % 2 == 0;
+		assert_int_equal(goodbyes(l, i, &reason), is_ended ? 1 : 0);
+		assert_int_equal(reason, is_ended ? REASON_COMPROMISED : 0);
+		assert_int_equal(lobby_find(l, i, &session), !is_ended);
+	}
+	assert_int_equal(table_count(l->table), 2);
+	assert_int_equal(lobby_events(l, KEEPER_SESSION_DOWN, NULL), 2);
+	/* Nothing matches any more. */
+	assert_int_equal(end(l, MATCH_FILE, FILE_A, REASON_COMPROMISED), 0);
+	lobby_destroy(l);
+}
+
+static void a_device_is_one_of_its_file(void **state)
+{
+	struct lobby *l = make(3);
+	struct keeper_session session;
+	uint8_t device[DEVICE_ID_SIZE];
+
+	(void)state;
+	device_id_of(l->clients[0].hello.device.public, device);
+	assert_int_equal(end(l, MATCH_DEVICE, device, REASON_REVOKED), 1);
+	lobby_wait(l, NS_PER_S);
+	assert_false(lobby_find(l, 0, &session));
+	assert_true(lobby_find(l, 1, &session));
+	assert_true(lobby_find(l, 2, &session));
+	/* The file's id is not a device's. */
+	assert_int_equal(end(l, MATCH_DEVICE, FILE_A, REASON_REVOKED), 0);
+	lobby_destroy(l);
+}
+
+/*
+ * Goal:   more than fit one slice end all the same, each told, whatever comes in between.
+ * Method: in the middle some connect again, time out by hand, or are matched once more.
+ */
+static void many_end_in_slices(void **state)
+{
+	struct lobby *l = make(CLIENTS);
+	uint32_t reason;
+
+	(void)state;
+	assert_int_equal(end(l, MATCH_FILE, FILE_A, REASON_REVOKED), CLIENTS / 2);
+	l->deadline_ns = keeper_tick(l->keeper, l->now);
+	uint32_t left = table_count(l->table);
+	assert_in_range(left, CLIENTS / 2 + 1, CLIENTS - 1); /* one slice, not all */
+	assert_false(keeper_has_ended_all(l->keeper));
+
+	struct keeper_session last;
+	assert_true(lobby_find(l, CLIENTS - 2, &last));
+	assert_true(keeper_end_session(l->keeper, last.id, REASON_KICKED, l->now));
+	assert_int_equal(end(l, MATCH_ALL, NULL, REASON_STOPPING), CLIENTS / 2);
+	lobby_wait(l, NS_PER_S);
+	assert_true(keeper_has_ended_all(l->keeper));
+	assert_int_equal(table_count(l->table), 0);
+	for (uint32_t i = 0; i < CLIENTS; i++) {
+		assert_int_equal(goodbyes(l, i, &reason), 1);
+		assert_int_equal(reason, i % 2 == 0 ? REASON_REVOKED : REASON_STOPPING);
+	}
+	lobby_destroy(l);
+}
+
+static void a_new_session_meanwhile_lives(void **state)
+{
+	struct lobby *l = make(CLIENTS);
+	struct keeper_session session;
+
+	(void)state;
+	assert_int_equal(end(l, MATCH_ALL, NULL, REASON_KICKED), CLIENTS);
+	memcpy(l->credential.file_id, FILE_A, FILE_ID_SIZE);
+	lobby_connect(l, CLIENTS - 1); /* in the last slice: the old one is superseded now */
+	assert_true(is_answered(l, CLIENTS - 1));
+	lobby_wait(l, NS_PER_S);
+	assert_true(keeper_has_ended_all(l->keeper));
+	assert_int_equal(table_count(l->table), 1);
+	assert_true(lobby_find(l, CLIENTS - 1, &session));
+	lobby_destroy(l);
+}
+
+/* Erasing goes before manners: who is not told in time is ended without a word. */
+static void late_ones_are_not_told(void **state)
+{
+	struct lobby *l = make(CLIENTS);
+	uint32_t told = 0, reason;
+
+	(void)state;
+	assert_int_equal(end(l, MATCH_ALL, NULL, REASON_REVOKED), CLIENTS);
+	l->now.mono_ns += NS_PER_S; /* the keeper was held up */
+	l->deadline_ns = keeper_tick(l->keeper, l->now);
+	lobby_run(l);
+	assert_int_equal(table_count(l->table), 0);
+	for (uint32_t i = 0; i < CLIENTS; i++)
+		told += goodbyes(l, i, &reason);
+	assert_int_equal(told, 0);
+	lobby_destroy(l);
+}
+
+static void pending_ones_end_too(void **state)
+{
+	struct lobby *l = make(1);
+
+	(void)state;
+	lobby_hello(l, 0); /* a second session, not established */
+	assert_int_equal(table_count(l->table), 2);
+	assert_int_equal(end(l, MATCH_ALL, NULL, REASON_REVOKED), 2);
+	lobby_wait(l, NS_PER_S);
+	assert_int_equal(table_count(l->table), 0);
+	assert_int_equal(keeper_stats(l->keeper)->sessions_ended, 1);
+	lobby_destroy(l);
+}
+
+static const struct CMUnitTest TESTS[] = {
+	cmocka_unit_test(a_file_ends_at_once),
+	cmocka_unit_test(each_is_told_once_and_why),
+	cmocka_unit_test(a_device_is_one_of_its_file),
+	cmocka_unit_test(many_end_in_slices),
+	cmocka_unit_test(a_new_session_meanwhile_lives),
+	cmocka_unit_test(late_ones_are_not_told),
+	cmocka_unit_test(pending_ones_end_too),
+};
+
+CRYPTO_TESTS(TESTS)
