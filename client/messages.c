@@ -97,13 +97,30 @@ static const struct shape *shape_of(unsigned type)
 	return type < TYPES_END && SHAPES[type].head > 0 ? &SHAPES[type] : NULL;
 }
 
+/* Fit to be shown as it is. */
+static bool is_safe_line(struct view text)
+{
+	uint32_t scalar = 0;
+
+	while (text.size > 0) {
+		size_t size = text_decode(text, &scalar);
+		if (size == 0 || text_is_unsafe(scalar))
+			return false;
+		text = view_of(text.data + size, text.size - size);
+	}
+	return true;
+}
+
 static bool body_is_sound(const struct shape *shape, const struct message *m)
 {
 	if (m->body.size < shape->body_min || m->body.size > shape->body_max)
 		return false;
 	if (shape->is_text && !text_is_valid(m->body))
 		return false;
-	return m->type != MESSAGE_FILE_OFFER || file_name_is_clean(m->body);
+	if (m->type == MESSAGE_FILE_OFFER)
+		return file_name_is_clean(m->body);
+	bool is_reason = m->type == MESSAGE_FILE_RESULT || m->type == MESSAGE_FILE_CANCEL;
+	return !is_reason || is_safe_line(m->body);
 }
 
 static bool answer_is_sound(const struct message *m)

@@ -5,8 +5,9 @@
  * the contents of files, which come as chunks on streams 1 to 7.
  *
  * What message_decode() lets through is well formed: sizes match, text is UTF-8, names are clean
- * (client/file_name.h). Control characters in the text of a chat message are left to whoever
- * shows it. An unknown type is refused like a malformed message: ignore it and go on.
+ * (client/file_name.h), reasons are lines that are safe to show. Control characters in the text of
+ * a chat message are left to whoever shows it. An unknown type is refused like a malformed
+ * message: ignore it and go on.
  *
  * Pure.
  */

@@ -16,6 +16,7 @@
  */
 #include "client/clawchat.h"
 #include "client/messages.h"
+#include "crypto/random.h"
 
 enum {
 	TRANSFER_SLICE = 4 << 20,        /* bytes hashed per call: some milliseconds */
@@ -63,6 +64,7 @@ struct incoming {
 	uint64_t done;                   /* bytes there */
 	uint64_t resumed_from;           /* bytes that were there before this run */
 	uint64_t prepared;               /* of them hashed */
+	uint64_t flushed;                /* of them on their way to the disk */
 	uint8_t id[TRANSFER_ID_SIZE];
 	uint8_t sha256[HASH_SIZE];
 	struct sha256_stream *hash;

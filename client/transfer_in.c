@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -9,7 +10,10 @@
 #include "client/profile.h"
 #include "client/transfer.h"
 
-enum { READ_SIZE = 65536 };
+enum {
+	READ_SIZE = 65536,
+	WRITE_BACK_SIZE = 8 << 20, /* sent on to the disk so often: the flush at the end is short */
+};
 
 static enum clawchat_result fail_create(struct clawchat_error *error, const struct incoming *i,
 					const char *what)
@@ -31,6 +35,10 @@ static enum clawchat_result open_part(struct incoming *i, struct clawchat_error 
 		return client_error(error, CLAWCHAT_PERMISSION,
 				    "%s/%s: is not a part that we have written; remove it",
 				    i->folder, i->part);
+	if (flock(i->fd, LOCK_EX | LOCK_NB) < 0)
+		return client_error(error, CLAWCHAT_UNAVAILABLE,
+				    "%s/%s: the same file is being received already", i->folder,
+				    i->name);
 	i->done = (uint64_t)info.st_size;
 	if (i->done > i->size) {
 		i->done = 0; /* not of this content after all */
@@ -147,6 +155,17 @@ static bool write_at(struct incoming *i, struct view data)
 	return true;
 }
 
+/* Start the disk on what it has not got yet, without waiting for it. Where that is not to be had,
+ * the flush at the end does all. */
+static void write_back(struct incoming *i)
+{
+	if (i->done - i->flushed < WRITE_BACK_SIZE)
+		return;
+	sync_file_range(i->fd, (off_t)i->flushed, (off_t)(i->done - i->flushed),
+			SYNC_FILE_RANGE_WRITE);
+	i->flushed = i->done;
+}
+
 enum transfer_progress incoming_take(struct incoming *i, const struct message *chunk)
 {
 	if (chunk->offset != i->done || chunk->body.size > i->size - i->done)
@@ -156,28 +175,38 @@ enum transfer_progress incoming_take(struct incoming *i, const struct message *c
 	sha256_update(i->hash, chunk->body);
 	i->done += chunk->body.size;
 	i->prepared = i->done;
+	write_back(i);
 	return i->done == i->size ? TRANSFER_READY : TRANSFER_BUSY;
 }
 
-/* The name, or its first free copy: link() never replaces what is there. */
+/* Rename without replacing what is there; in one step, so that a crash leaves the part or the file.
+ * File systems without such a rename (NFS) get a link first. */
+static bool rename_part(struct incoming *i, const char *name)
+{
+	if (renameat2(i->folder_fd, i->part, i->folder_fd, name, RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS)
+		return false;
+	if (linkat(i->folder_fd, i->part, i->folder_fd, name, 0) != 0)
+		return false;
+	unlinkat(i->folder_fd, i->part, 0);
+	return true;
+}
+
+/* The name, or its first free copy. */
 static bool give_name(struct incoming *i)
 {
 	char name[FILE_NAME_LOCAL_MAX + 1];
 	for (unsigned copy = 1; copy <= FILE_NAME_COPIES_MAX; copy++) {
 		file_name_copy(i->name, copy, name);
-		if (linkat(i->folder_fd, i->part, i->folder_fd, name, 0) == 0) {
-			unlinkat(i->folder_fd, i->part, 0);
+		if (rename_part(i, name)) {
 			snprintf(i->final_path, sizeof(i->final_path), "%s/%s", i->folder, name);
 			return true;
 		}
 		if (errno != EEXIST)
 			break;
 	}
-	if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
-		return false;
-	/* A file system without hard links (FAT): the same, by a rename that does not replace. */
-	snprintf(i->final_path, sizeof(i->final_path), "%s/%s", i->folder, i->name);
-	return renameat2(i->folder_fd, i->part, i->folder_fd, i->name, RENAME_NOREPLACE) == 0;
+	return false;
 }
 
 enum file_result incoming_finish(struct incoming *i)

@@ -132,6 +132,8 @@ static void refuses_bad_fields(void **state)
 		{ 7, 20, 1 },   /* and with an offset */
 		{ 10, 1, 3 },   /* unknown result */
 		{ 10, 21, 0xff },
+		{ 10, 21, 0x1b }, /* a reason that would speak to the terminal */
+		{ 12, 21, '\n' },
 		{ 13, 27, 1 },  /* chunk beyond the end of any file */
 	};
 	uint8_t bytes[256];
