@@ -128,6 +128,7 @@ static json_t *contact_make(const struct contact *contact)
 	json_put_bytes(object, "id", contact->id, PEER_ID_SIZE);
 	json_put_text(object, "name", contact->name);
 	json_object_set_new(object, "verified", json_boolean(contact->is_verified));
+	json_object_set_new(object, "tentative", json_boolean(contact->pin.is_tentative));
 	json_put_bytes(object, "identity", contact->pin.identity, ED25519_PUBLIC_SIZE);
 	json_put_bytes(object, "key", contact->pin.static_public, X25519_SIZE);
 	for (size_t i = 0; i < contact->pin.psk_count; i++) {
@@ -153,6 +154,7 @@ static bool contact_read(const json_t *object, struct contacts *c)
 	text_clean_line(view_of(name, strlen(name)), contact->name, sizeof(contact->name));
 	contact->is_known = true;
 	contact->is_verified = json_take_bool(&r, "verified");
+	contact->pin.is_tentative = json_take_bool(&r, "tentative");
 	json_take_bytes(&r, "identity", contact->pin.identity, ED25519_PUBLIC_SIZE);
 	json_take_bytes(&r, "key", contact->pin.static_public, X25519_SIZE);
 	contact->pin.psk_count = (uint8_t)json_array_size(psks);

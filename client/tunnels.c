@@ -215,6 +215,16 @@ static void take_secure(struct clawchat *c, struct tunnel *t, const struct peer_
 		renew_association(c, t);
 }
 
+static void take_confirmed(struct clawchat *c, const struct tunnel *t,
+			   const struct peer_event *event)
+{
+	struct contact *contact = contacts_find(&c->contacts, t->id);
+	if (contact == NULL)
+		return;
+	contact->pin = event->pin;
+	client_save_contacts(c);
+}
+
 static void take_refused(struct clawchat *c, struct tunnel *t, const struct peer_event *event)
 {
 	struct contact *contact = contacts_find(&c->contacts, t->id);
@@ -250,6 +260,9 @@ static void take_peer_events(struct clawchat *c, struct tunnel *t)
 		switch (event.type) {
 		case PEER_EVENT_SECURE:
 			take_secure(c, t, &event);
+			break;
+		case PEER_EVENT_CONFIRMED:
+			take_confirmed(c, t, &event);
 			break;
 		case PEER_EVENT_REFUSED:
 			take_refused(c, t, &event);

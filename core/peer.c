@@ -203,6 +203,7 @@ void peer_adopt(struct peer *p, const struct peer_outcome *outcome)
 
 	p->pin = outcome->pin;
 	p->has_pin = true;
+	p->has_settled = true;
 	event->pin = outcome->pin;
 	event->is_first_contact = outcome->is_first_contact;
 	memcpy(event->instance, outcome->instance, sizeof event->instance);
@@ -216,6 +217,7 @@ void peer_begin(struct peer *p, bool is_initiator, uint64_t now_ns)
 	struct peer_call *call = &p->call;
 
 	p->has_told_refusal = false;
+	p->has_settled = false;
 	if (is_initiator && call->stage == CALL_CONFIRMING && call->pattern == PEER_PATTERN_XX) {
 		/* Over another channel now. The other may be waiting for message 3 still; it would
 		 * not know us if we began anew. */
@@ -365,6 +367,14 @@ bool peer_output(struct peer *p, uint64_t now_ns, struct view_out out, size_t *s
 
 /* ---- in -------------------------------------------------------------------------------- */
 
+static void confirm_pin(struct peer *p)
+{
+	if (!p->pin.is_tentative)
+		return;
+	p->pin.is_tentative = false;
+	peer_event_push(p, PEER_EVENT_CONFIRMED)->pin = p->pin;
+}
+
 /* The first packet under keys of ours: the other end has them too. */
 static void confirm(struct peer *p, struct peer_tunnel *tunnel, uint64_t now_ns)
 {
@@ -378,6 +388,7 @@ static void confirm(struct peer *p, struct peer_tunnel *tunnel, uint64_t now_ns)
 		p->answer.is_confirm_due = true;
 	} else if (tunnel == p->current && p->call.stage == CALL_CONFIRMING) {
 		peer_call_stop(p);
+		confirm_pin(p);
 	}
 }
 

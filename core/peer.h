@@ -52,12 +52,14 @@ struct peer_pin {
 	uint8_t static_public[X25519_SIZE];
 	uint8_t psks[PEER_PSKS_MAX][KEY_SIZE];      /* newest first */
 	uint8_t psk_count;
+	bool is_tentative;     /* first contact that the other end has not confirmed yet */
 };
 
 enum peer_event_type {
 	/* Tunnel up: save `pin` durably before the next peer_input(). It holds the key used now and
 	 * the new one, so that a crash on either side before saving leaves one that both have. */
 	PEER_EVENT_SECURE,
+	PEER_EVENT_CONFIRMED,  /* the other end knows us too: save `pin`, not tentative any more */
 	PEER_EVENT_REFUSED,    /* see refusal; nothing was opened, the user decides */
 	PEER_EVENT_FAILED,     /* no answer: open the channel again, later */
 };

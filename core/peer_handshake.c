@@ -288,11 +288,25 @@ static void complete_call(struct peer *p, struct peer_outcome *outcome, const ui
 	peer_answer_stop(p);
 	struct peer_tunnel *tunnel = finish(p, &call->noise, used, outcome);
 	noise_fini(&call->noise);
+	/* Should message 3 never arrive, the other end does not know us. */
+	outcome->pin.is_tentative = call->pattern == PEER_PATTERN_XX;
 	peer_tunnel_use(p, tunnel, now_ns);
 	peer_adopt(p, outcome);
 	call->stage = CALL_CONFIRMING;
 	call->backoff_ns = PEER_RETRY_NS;
 	call->retry_ns = now_ns; /* message 3 and the confirmation go out at once */
+}
+
+/* A first contact that was cut off is no contact yet: meet again. Anything else is the user's. */
+static void take_refusal(struct peer *p, uint64_t now_ns)
+{
+	if (!p->pin.is_tentative) {
+		peer_refuse(p, PEER_REFUSAL_NO_CONTINUITY);
+		return;
+	}
+	bytes_wipe(&p->pin, sizeof p->pin);
+	p->has_pin = false;
+	peer_call_start(p, now_ns);
 }
 
 void peer_letter_2(struct peer *p, const struct peer_letter *letter, uint64_t now_ns)
@@ -310,7 +324,7 @@ void peer_letter_2(struct peer *p, const struct peer_letter *letter, uint64_t no
 		return;
 	if (is_refusal(call, letter)) {
 		peer_call_stop(p);
-		peer_refuse(p, PEER_REFUSAL_NO_CONTINUITY);
+		take_refusal(p, now_ns);
 		return;
 	}
 	if (letter->head.pattern != call->pattern || !take_answer(p, letter, &payload, &used))
@@ -344,7 +358,10 @@ static void refuse_caller(struct peer *p, const struct peer_letter *letter)
 		return;
 	memcpy(p->answer.refused, letter->noise.data, PEER_REFUSAL_ECHO);
 	p->answer.is_refusal_due = true;
-	peer_refuse(p, PEER_REFUSAL_NO_CONTINUITY);
+	/* Without a pin there is nothing that the user could decide; and once we have talked over
+	 * this channel, it is a late copy or a forgery of the relay. */
+	if (p->has_pin && !p->has_settled)
+		peer_refuse(p, PEER_REFUSAL_NO_CONTINUITY);
 }
 
 static void answer_first_contact(struct peer *p, const struct peer_letter *letter)
@@ -425,7 +442,7 @@ void peer_letter_1(struct peer *p, const struct peer_letter *letter, uint64_t no
 		return;
 	switch ((enum wire_peer_pattern)letter->head.pattern) {
 	case PEER_PATTERN_XX:
-		if (is_known)
+		if (is_known && !p->pin.is_tentative)
 			refuse_caller(p, letter);
 		else if (is_new_question(p, letter, now_ns)) {
 			peer_answer_stop(p);

@@ -114,6 +114,7 @@ struct peer {
 	struct peer_call call;
 	struct peer_answer answer;
 	bool has_told_refusal; /* since peer_begin(): the relay can forge many */
+	bool has_settled;      /* since peer_begin(): a handshake was finished */
 
 	struct peer_event events[PEER_EVENTS_MAX];
 	size_t event_first;

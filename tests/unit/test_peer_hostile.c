@@ -113,8 +113,12 @@ static void lost_continuity_is_told_to_both(void **state)
 		size_t blobs = w.blobs;
 		peers_begin(&w, initiator);
 		peers_run_ms(&w, 2000);
-		assert_refused(&w, 0, PEER_REFUSAL_NO_CONTINUITY);
-		assert_refused(&w, 1, PEER_REFUSAL_NO_CONTINUITY);
+		/* Who remembers is told, whoever called; the other has nothing to decide. */
+		assert_refused(&w, 1 - forgetful, PEER_REFUSAL_NO_CONTINUITY);
+		if (forgetful == initiator)
+			assert_refused(&w, forgetful, PEER_REFUSAL_NO_CONTINUITY);
+		else
+			assert_int_equal(w.event_count[forgetful], 0);
 		/* At once, and nobody goes on trying. */
 		assert_int_equal(w.blobs, blobs + 2);
 		/* The user decides: meet afresh. */
@@ -126,6 +130,58 @@ static void lost_continuity_is_told_to_both(void **state)
 		peers_assert_talk(&w);
 		peers_fini(&w);
 	}
+}
+
+/*
+ * Goal:   a first contact that was cut off before its last message is no dead end.
+ * Method: the caller has its (tentative) pin and message 3 is lost; then it begins anew over
+ *         another channel, as itself and after a restart of the program from what it saved.
+ */
+static void a_first_contact_may_be_cut_off(void **state)
+{
+	(void)state;
+	for (int row = 0; row < 2; row++) {
+		struct peers w;
+		peers_init(&w, test_seed() + (uint64_t)row);
+		peers_begin(&w, 0);
+		for (int step = 0; step < 1000 && w.event_count[0] == 0; step++)
+			peers_step(&w);
+		assert_int_equal(w.event_count[0], 1);
+		assert_true(peers_last_event(&w, 0)->pin.is_tentative);
+		peers_save(&w, 0);
+		w.pipe_count = 0; /* message 3 among them */
+		peers_make(&w, 0);
+		if (row == 1)
+			peers_make(&w, 1);
+		w.event_count[0] = w.event_count[1] = 0;
+		peers_begin(&w, 0);
+		peers_run_ms(&w, 2000);
+		peers_assert_mirrored(&w, true);
+		assert_int_equal(w.confirmed[0], 1);
+		assert_false(peers_last_event(&w, 0)->pin.is_tentative);
+		peers_assert_talk(&w);
+		peers_fini(&w);
+	}
+}
+
+/* Goal: late copies of a handshake's first message do not pass for a peer that forgot us. */
+static void late_first_messages_are_no_refusal(void **state)
+{
+	struct peer_message message = { .pattern = PEER_PATTERN_XX, .noise_size = X25519_SIZE };
+	struct blob blob = { .to = 1 };
+	struct peers w;
+
+	(void)state;
+	peers_init(&w, test_seed());
+	peers_begin(&w, 0);
+	peers_run_ms(&w, 500);
+	peers_assert_mirrored(&w, true);
+	random_fill(&w.random, message.noise, X25519_SIZE); /* of a call that was given up */
+	blob.size = peer_message_seal(w.peers[0], WIRE_PEER_1, &message, blob.bytes);
+	peers_hear(&w, 1, &blob);
+	assert_int_equal(w.event_count[1], 1);
+	peers_assert_talk(&w);
+	peers_fini(&w);
 }
 
 static void refuses_keys_of_another_contact(void **state)
@@ -381,6 +437,8 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(old_messages_change_nothing),
 	cmocka_unit_test(lost_continuity_is_told_to_both),
 	cmocka_unit_test(refuses_keys_of_another_contact),
+	cmocka_unit_test(a_first_contact_may_be_cut_off),
+	cmocka_unit_test(late_first_messages_are_no_refusal),
 	cmocka_unit_test(refuses_an_identity_that_is_not_the_id),
 	cmocka_unit_test(refuses_a_bad_signature),
 	cmocka_unit_test(signature_names_the_other),
