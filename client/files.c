@@ -126,7 +126,7 @@ bool files_are_wanted(const struct clawchat *c, const struct tunnel *tunnel)
 {
 	for (size_t i = 0; i < TRANSFERS_MAX; i++) {
 		const struct transfer *t = &c->files->list[i];
-		if (is_of(t, tunnel) && t->state != IN_OFFERED && t->state != OUT_HASHING)
+		if (is_of(t, tunnel) && t->state != IN_OFFERED)
 			return true;
 	}
 	return false;

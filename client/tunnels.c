@@ -430,6 +430,8 @@ static void check_association(struct clawchat *c, struct tunnel *t)
 void tunnels_advance(struct clawchat *c)
 {
 	for (struct tunnel *t = c->tunnels; t != NULL; t = t->next) {
+		if (t->retry_ns == NEVER && !t->is_refused && is_wanted(c, t))
+			tunnel_want(c, t); /* something was queued since the last try failed */
 		if (t->channel == 0 && t->request == 0 && t->retry_ns <= c->now.mono_ns) {
 			t->request = link_open(c->link, t->id);
 			t->retry_ns = t->request != 0 ? NEVER : c->now.mono_ns + RETRY_FIRST_NS;
