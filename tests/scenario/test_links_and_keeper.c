@@ -378,8 +378,8 @@ static void a_kicked_user_comes_back(void **state)
 	destroy(t);
 }
 
-/* Two hours with nothing said: keepalives hold the sessions, spent keys are replaced by new
- * handshakes, and nothing piles up. */
+/* Two and a half hours with nothing said: keepalives hold the sessions, keys are replaced in
+ * them at every full hour of their age, and nothing piles up. */
 static void quiet_users_stay(void **state)
 {
 	struct town *t = make(5, 5);
@@ -391,8 +391,12 @@ static void quiet_users_stay(void **state)
 	}
 	run(t, 60 * NS_PER_S);
 	assert_int_equal(table_count(t->lobby->table), USERS);
-	for (size_t i = 0; i < USERS; i++)
-		assert_in_range(t->users[i].ups, 3, 4);
+	for (size_t i = 0; i < USERS; i++) {
+		struct link_status status;
+		link_get_status(t->users[i].link, &status);
+		assert_int_equal(t->users[i].ups, 1);
+		assert_int_equal(status.rekeys, 2);
+	}
 	destroy(t);
 }
 
