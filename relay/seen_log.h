@@ -1,11 +1,13 @@
 #pragma once
 /*
- * Seen log: the ids of HELLOs taken in, kept over a restart, so that a recorded one is not answered
- * by the next run either. Two files of 8-byte ids in the state directory, the older one replaced when
- * the newer is full: at least HANDSHAKES_SEEN ids are there, more than a door's life sees as a rule.
+ * Seen log: the ids of HELLOs taken in, kept over a restart, so that a recorded one is not
+ * answered by the next run either. Two files of 8-byte ids in the state directory, the older one
+ * replaced when the newer is full: at least HANDSHAKES_SEEN ids are there, more than a door's
+ * life sees as a rule.
  *
  * Written without fsync: it outlives the process, not a power cut (then up to some seconds of
- * HELLOs could be answered once more). Owner: one thread at a time, first control, then the keeper's.
+ * HELLOs could be answered once more). Owner: one thread at a time, first control, then the
+ * keeper's.
  */
 #include "crypto/bytes.h"
 

@@ -125,7 +125,8 @@ check_json() {
 	}
 	local words
 	for words in 'peers' 'status' 'fingerprint bob' 'open f' 'load f' 'keygen k' \
-		'send bob -m hi' 'send carol -m hi -t 1' 'receive --count 1' 'verify bob --accept'; do
+		'send bob -m hi' 'send carol -m hi -t 1' 'receive --count 1' \
+		'verify bob --accept'; do
 		# shellcheck disable=SC2086
 		run 'hello echoes' --json $words </dev/null
 		check "json_${words// /_}" is_json_lines "$dir/out"
@@ -196,8 +197,8 @@ check_terminal() {
 		return
 	}
 	on_exit terminal kill-server
-	terminal new-session -d -x 100 -y 50 "env CLAWCHAT_FAKE='echoes hello offers=1' '$fake' chat \
-		bob; echo code \$?; cat"
+	terminal new-session -d -x 100 -y 50 "env CLAWCHAT_FAKE='echoes hello offers=1' '$fake' \
+		chat bob; echo code \$?; cat"
 	expect_shown terminal_greets 'bob: hello'
 	expect_shown terminal_prompts 'bob>'
 	terminal send-keys -l 'what I say'

@@ -48,7 +48,7 @@ static void finds_by_id_prefix_and_name(void **state)
 		struct contact *contact = contacts_need(&c, id);
 		assert_non_null(contact);
 		if (i == 7 || i == 9)
-			strcpy(contact->name, "bob");
+			snprintf(contact->name, sizeof(contact->name), "bob");
 	}
 	assert_int_equal(c.count, 100);
 	id[0] = 42;
@@ -84,7 +84,7 @@ static void keeps_what_is_pinned(void **state)
 	assert_int_equal(c.count, 0);
 	assert_non_null(contacts_need(&c, heard)); /* only heard of: not kept */
 	struct contact *contact = contacts_need(&c, id);
-	strcpy(contact->name, "bob");
+	snprintf(contact->name, sizeof(contact->name), "bob");
 	contact->is_known = contact->is_verified = true;
 	contact->pin.psk_count = 2;
 	memset(contact->pin.psks[1], 9, KEY_SIZE);
