@@ -319,6 +319,11 @@ static void id_of(struct view label, struct view key, uint8_t *out, size_t size)
 	memcpy(out, hash, size);
 }
 
+void device_psk_of(const struct noise_result *keys, uint8_t out[KEY_SIZE])
+{
+	hkdf_label(keys->exporter, PROTOCOL_NAME " device psk", (struct view){ 0 }, out, KEY_SIZE);
+}
+
 void device_id_of(const uint8_t device_public[X25519_SIZE], uint8_t out[DEVICE_ID_SIZE])
 {
 	id_of(VIEW_STRING("ClawChat/3 device"), view_of(device_public, X25519_SIZE), out,

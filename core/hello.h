@@ -69,6 +69,9 @@ size_t hello_answer(struct noise *noise, const uint8_t psk[KEY_SIZE],
 
 /* ---- ids ------------------------------------------------------------------------------- */
 
+/* The device's PSK for its later connections, of the handshake that it enrolled in. */
+void device_psk_of(const struct noise_result *keys, uint8_t out[KEY_SIZE]);
+
 void device_id_of(const uint8_t device_public[X25519_SIZE], uint8_t out[DEVICE_ID_SIZE]);
 void peer_id_of(const uint8_t identity[ED25519_PUBLIC_SIZE], uint8_t out[PEER_ID_SIZE]);
 void name_tag_of(const uint8_t server_id[SERVER_ID_SIZE], struct view name,

@@ -63,6 +63,7 @@ static void destroy_entries(struct keeper *k)
 	while ((s = table_next(k->config.table, &cursor)) != NULL) {
 		struct keeper_entry *e = (struct keeper_entry *)s;
 		keeper_drop_sender(e);
+		keeper_drop_enrolment(e);
 		free(e->probe);
 		e->probe = NULL;
 	}

@@ -22,6 +22,7 @@ struct credential {
 	uint8_t file_id[FILE_ID_SIZE]; /* the file that it came from: revoking a file reaches all */
 	enum wire_status status;          /* STATUS_OK, _EXPIRED, _SPENT, _REVOKED */
 	uint64_t last_timestamp_ns;       /* of that device's HELLOs, over restarts; 0: none */
+	bool may_enrol;                   /* a file's: the device is offered to need none again */
 };
 
 enum keeper_event_type {
@@ -29,6 +30,7 @@ enum keeper_event_type {
 	KEEPER_SESSION_DOWN,       /* reason */
 	KEEPER_REFUSED,            /* status: a holder of a credential was turned away */
 	KEEPER_FORGERIES,          /* a session under attack */
+	KEEPER_ENROL,              /* psk: save it, then keeper_enrolled() */
 };
 
 struct keeper_event {
@@ -43,6 +45,7 @@ struct keeper_event {
 	uint64_t timestamp_ns;     /* of the HELLO: to be remembered over restarts */
 	uint32_t reason;           /* enum wire_reason */
 	uint8_t status;            /* enum wire_status */
+	uint8_t psk[KEY_SIZE];     /* KEEPER_ENROL: the device's, secret */
 };
 
 struct keeper_hooks {
@@ -98,6 +101,8 @@ struct keeper_stats {
 	uint64_t path_challenges, path_moves;
 	uint64_t rekeys, rekeys_failed;
 	uint64_t doors_told;               /* PORT_NEXT queued */
+	uint64_t enrolments_offered, enrolments_done;
+	uint64_t schedules_told;           /* SCHEDULE queued */
 	uint64_t table_full, channels_full;
 };
 
@@ -123,6 +128,18 @@ struct keeper_door {
 	uint8_t key[KEY_SIZE];
 };
 void keeper_announce_door(struct keeper *k, const struct keeper_door *door, struct instant now);
+
+/*
+ * The schedule from now on: sessions of enrolled devices are told of it (SCHEDULE), those by a file
+ * that may enrol are offered it (ENROL_OFFER), later ones when they are established. Until the first
+ * call nobody is enrolled.
+ */
+void keeper_set_schedule(struct keeper *k, const struct wire_schedule *schedule,
+			 struct instant now);
+
+/* What came of KEEPER_ENROL. REASON_NONE: the device is saved durably; else its session ends so. */
+void keeper_enrolled(struct keeper *k, struct session_id id, enum wire_reason reason,
+		     struct instant now);
 
 /* `queue_depth`: handshakes that wait behind this one; above HANDSHAKE_COOKIE_DEPTH a cookie is
  * asked for. */

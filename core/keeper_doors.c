@@ -4,8 +4,13 @@ void keeper_announce_door(struct keeper *k, const struct keeper_door *door, stru
 {
 	k->now = now;
 	k->announcement.next = *door;
+	keeper_announce_start(k);
+}
+
+void keeper_announce_start(struct keeper *k)
+{
 	k->announcement.cursor = 0;
-	k->announcement.next_slice_ns = now.mono_ns;
+	k->announcement.next_slice_ns = k->now.mono_ns;
 	keeper_announce_slice(k);
 	keeper_flush_marked(k);
 }

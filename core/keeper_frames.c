@@ -101,6 +101,7 @@ static void flush_into(struct keeper *k, struct keeper_entry *e, struct keeper_o
 	}
 	keeper_pay_channels(k, e);
 	keeper_pay_door(k, e);
+	keeper_pay_enrolment(k, e);
 	if (e->sender != NULL)
 		write_due(k, e, o);
 	keeper_outgoing_send(k, e, o, NULL);
@@ -334,6 +335,9 @@ static void take_reliable(struct keeper *k, struct control *c, const struct fram
 		break;
 	case FRAME_GOODBYE:
 		take_goodbye(k, c, body);
+		break;
+	case FRAME_ENROL_CONFIRM:
+		keeper_take_confirm(k, e);
 		break;
 	case FRAME_REKEY_1:
 		keeper_take_rekey(k, e, body);

@@ -217,6 +217,9 @@ static void publish(struct keeper *k, struct keeper_entry *e, const struct hands
 	memcpy(e->device_public, h->request.device_public, sizeof e->device_public);
 	memcpy(e->identity, h->request.payload.identity, sizeof e->identity);
 	memcpy(e->file_id, h->credential.file_id, sizeof e->file_id);
+	e->is_enrolled = h->request.payload.credential == CREDENTIAL_DEVICE;
+	if (h->credential.may_enrol && !e->is_enrolled)
+		keeper_start_enrolment(e, keys);
 	enter_in_directory(k, e, h);
 	k->pending_count++;
 	table_publish(k->config.table, s);

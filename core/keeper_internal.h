@@ -11,6 +11,7 @@
  *   keeper_rekey.c       new keys in band, old ones retired and erased
  *   keeper_end.c         ending many sessions at once
  *   keeper_doors.c       telling sessions where to go at a port rotation
+ *   keeper_enrol.c       enrolling devices, telling them the schedule
  */
 #include "core/directory.h"
 #include "core/keeper.h"
@@ -54,11 +55,24 @@ struct keeper_probe {
 	uint8_t token[sizeof(struct wire_path)];
 };
 
+/*
+ * Of a session by a file that may enrol; freed when it is done.
+ *
+ *   ENROL_OFFERED --ENROL_CONFIRM--> ENROL_SAVING --keeper_enrolled()--> ENROL_SAVED --> ENROL_DONE
+ */
+enum keeper_enrol_state { ENROL_OFFERED, ENROL_SAVING, ENROL_SAVED };
+
+struct keeper_enrolment {
+	enum keeper_enrol_state state;
+	uint8_t psk[KEY_SIZE];
+};
+
 struct keeper_entry {
 	struct session session;             /* shared with workers; first: the table's entries */
 	struct wheel_timer timer;
 	struct reliable_sender *sender;     /* NULL: nothing waits for an acknowledgement */
 	struct keeper_probe *probe;         /* NULL: none */
+	struct keeper_enrolment *enrolment; /* NULL: none */
 	struct keeper_entry *next_ended;
 	struct keeper_entry *next_dirty;
 	struct keeper_entry *next_retired;
@@ -71,6 +85,7 @@ struct keeper_entry {
 	struct rekey_chain chain;
 	uint64_t door_told;                 /* the newest door that a PORT_NEXT named to it */
 	struct reliable_receiver receiver;
+	uint32_t schedule_told;             /* number of the schedule it knows; 0: none */
 	uint32_t send_next;                 /* sequence number to go on with, without a sender */
 	uint32_t channels;                  /* list of its ends; 0: none */
 	uint32_t channel_count;
@@ -78,6 +93,7 @@ struct keeper_entry {
 	uint8_t state;                      /* enum keeper_state */
 	bool is_dirty;                      /* to be flushed before the call returns */
 	uint8_t end_reason;                 /* enum wire_reason, where keeper_is_ending() */
+	bool is_enrolled;                   /* the device needs no file */
 	bool is_retired;                    /* its older keys are to be erased after quiesce */
 	uint8_t device_public[X25519_SIZE];
 	uint8_t identity[ED25519_PUBLIC_SIZE];
@@ -163,6 +179,8 @@ struct keeper {
 	struct keeper_cookies cookies;
 	struct keeper_announcement announcement;
 	struct keeper_ending ending;
+	struct wire_schedule schedule;
+	uint32_t schedule_number;           /* 0: none */
 	struct keeper_channel *channels;    /* by number */
 	uint32_t channels_capacity;
 	uint32_t channels_done;             /* list: to be given back after quiesce */
@@ -244,6 +262,16 @@ void keeper_end_slice(struct keeper *k);
 void keeper_announce_slice(struct keeper *k);
 /* Queue PORT_NEXT if the session has not heard of the next door, and there is room. */
 void keeper_pay_door(struct keeper *k, struct keeper_entry *e);
+
+/* Tell every established session what it has not heard of, in slices. */
+void keeper_announce_start(struct keeper *k);
+
+/* keeper_enrol.c */
+void keeper_start_enrolment(struct keeper_entry *e, const struct noise_result *keys);
+void keeper_drop_enrolment(struct keeper_entry *e);
+void keeper_take_confirm(struct keeper *k, struct keeper_entry *e);
+/* Queue what the session has not heard of its enrolment and the schedule, where there is room. */
+void keeper_pay_enrolment(struct keeper *k, struct keeper_entry *e);
 
 /* keeper_rekey.c */
 void keeper_start_keys(struct keeper *k, struct keeper_entry *e, const struct noise_result *keys);

@@ -149,6 +149,7 @@ void keeper_end(struct keeper *k, struct keeper_entry *e, enum wire_reason reaso
 	wheel_stop(&k->wheel, &e->timer);
 	directory_remove(k->directory, e->session.id.slot);
 	keeper_drop_sender(e);
+	keeper_drop_enrolment(e);
 	drop_probe(e);
 	table_remove(k->config.table, &e->session);
 	forget_keys(k, e);

@@ -17,6 +17,8 @@ struct link *link_create(const struct link_config *config, struct instant now)
 	l->config = *config;
 	l->now = now;
 	l->rotation.switch_ns = NEVER;
+	link_credentials_init(l);
+	link_clock_init(l);
 	l->cache = key_cache_create(config->cipher, LINK_KEY_CACHE_ENTRIES);
 	if (!link_gates_init(l) || l->cache == NULL) {
 		link_destroy(l);
@@ -197,5 +199,9 @@ void link_get_status(const struct link *l, struct link_status *out)
 		.handshakes = l->handshakes,
 		.rekeys = l->rekeys,
 		.tries = l->hellos,
+		.last_timestamp_ns = l->handshake.last_timestamp_ns,
+		.is_clock_known = l->is_clock_sure,
+		.is_by_device = l->phase != PHASE_NONE &&
+				l->credential.kind == CREDENTIAL_DEVICE,
 	};
 }

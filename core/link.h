@@ -24,6 +24,7 @@ enum {
 	LINK_ADDRESSES_MAX = 2,      /* the relay's IPv4 and IPv6: tried in turn */
 	LINK_EVENTS_MAX = 64, /* when full, input stops taking control frames (they repeat) */
 	LINK_QUESTIONS_MAX = 8,      /* PEERS_GET and FIND under way */
+	LINK_CREDENTIALS_MAX = 3,    /* two device PSKs (see link_confirm_enrolment()), a file */
 };
 
 struct link_door {
@@ -34,13 +35,30 @@ struct link_door {
 	uint64_t until_ns;
 };
 
+/* What makes the relay take us: its PSK. */
+struct link_credential {
+	enum wire_credential kind;
+	uint8_t id[FILE_ID_SIZE];
+	uint8_t psk[KEY_SIZE];
+};
+
 struct link_config {
-	struct hello_config hello;
+	struct hello_config hello;   /* with the credential to try first */
+	/* Tried in turn where that one is met with silence: a device whose enrolment was cut short does
+	 * not know what the relay has kept. */
+	struct link_credential others[LINK_CREDENTIALS_MAX - 1];
+	size_t other_count;
 	struct address addresses[LINK_ADDRESSES_MAX];   /* port ignored; unset ones skipped */
 	struct link_door doors[LINK_DOORS_MAX];
 	size_t door_count;
-	bool has_schedule;           /* enrolled: doors are computed instead */
-	struct schedule schedule;
+	bool has_schedule;           /* enrolled: doors are computed, but for those above */
+	struct schedule schedule;    /* link_config_schedule() fills these in */
+	enum wire_port_mode port_mode;
+	uint32_t notice_s, grace_s;  /* both 0: the defaults */
+	/* What an earlier run of this device learned. */
+	bool has_clock_offset;
+	int64_t clock_offset_ns;     /* relay's clock minus ours */
+	uint64_t last_timestamp_ns;  /* of its HELLOs: later ones are greater; 0: none */
 	uint64_t rekey_interval_ns;  /* 0: at port rotations and by use alone */
 	struct random_source random;
 	const struct packet_cipher *cipher;
@@ -67,6 +85,10 @@ enum link_event_type {
 	LINK_EVENT_GONE,             /* channel, reason */
 	LINK_EVENT_PEERS,            /* request, peers[count], has_more; 0 also without an answer */
 	LINK_EVENT_FOUND,            /* request, found[count]; likewise */
+	LINK_EVENT_ENROL,            /* schedule, psk: save both, then link_confirm_enrolment() */
+	LINK_EVENT_ENROLLED,         /* psk: the relay has it; no other credential is needed again */
+	LINK_EVENT_SCHEDULE,         /* schedule: save it in place of the one before */
+	LINK_EVENT_DOOR,             /* door: of a link that cannot compute it; worth saving */
 };
 
 struct link_event {
@@ -82,6 +104,11 @@ struct link_event {
 	union {
 		struct wire_peer_entry peers[PEERS_PER_FRAME_MAX];
 		uint8_t found[FIND_RESULTS_MAX][PEER_ID_SIZE];
+		struct {
+			struct wire_schedule schedule;
+			uint8_t psk[KEY_SIZE];
+		};
+		struct link_door door;
 	};
 };
 
@@ -97,12 +124,19 @@ struct link_status {
 	uint32_t handshakes;         /* completed */
 	uint32_t rekeys;             /* of all sessions */
 	uint32_t tries;              /* HELLOs since the last completed one */
+	uint64_t last_timestamp_ns;  /* of the latest HELLO; see struct link_config */
+	bool is_clock_known;         /* clock_offset_ns is the relay's word */
+	bool is_by_device;           /* the session's credential is the device's own */
 };
 
 struct link;
 
 struct link *link_create(const struct link_config *config, struct instant now) MUST_CHECK;
 void link_destroy(struct link *l);
+
+/* Doors by a schedule as the relay sent it. False: not one that can be followed. */
+bool link_config_schedule(struct link_config *config, const struct wire_schedule *schedule)
+	MUST_CHECK;
 
 /* Say GOODBYE (it goes out with the next link_output()) and stop. */
 void link_stop(struct link *l);
@@ -137,6 +171,13 @@ uint32_t link_find(struct link *l, const uint8_t name_tag[NAME_TAG_SIZE]);
 bool link_accept(struct link *l, uint32_t channel) MUST_CHECK;
 bool link_refuse(struct link *l, uint32_t channel, enum wire_reason reason) MUST_CHECK;
 bool link_close(struct link *l, uint32_t channel) MUST_CHECK;
+
+/*
+ * What LINK_EVENT_ENROL brought is saved: tell the relay. From now on handshakes try the new PSK
+ * first, then one that was saved before it, then the file, until LINK_EVENT_ENROLLED. False: nothing
+ * was offered in this session, or no room now.
+ */
+bool link_confirm_enrolment(struct link *l) MUST_CHECK;
 
 /* The network has changed (or the machine slept): check the relay at once. */
 void link_network_changed(struct link *l, struct instant now);

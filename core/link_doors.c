@@ -27,17 +27,15 @@ void link_gates_fini(struct link *l)
 
 static bool door_key(const struct link *l, uint64_t generation, uint8_t out[KEY_SIZE])
 {
-	if (l->config.has_schedule) {
-		schedule_door_key(&l->config.schedule, generation, out);
-		return true;
-	}
 	for (size_t i = 0; i < l->config.door_count; i++) {
 		if (l->config.doors[i].generation != generation)
 			continue;
 		memcpy(out, l->config.doors[i].key, KEY_SIZE);
 		return true;
 	}
-	return false;
+	if (l->config.has_schedule)
+		schedule_door_key(&l->config.schedule, generation, out);
+	return l->config.has_schedule;
 }
 
 static struct link_gate *least_recently_used(struct link *l)
@@ -94,6 +92,27 @@ static struct link_door *place_of_door(struct link *l, uint64_t generation)
 	return oldest;
 }
 
+bool link_computes_doors(const struct link *l)
+{
+	return l->config.has_schedule && l->config.port_mode != PORT_MODE_RANDOM;
+}
+
+void link_forget_gates(struct link *l)
+{
+	for (size_t i = 0; i < LINK_GATES; i++)
+		l->gates[i].is_used = false;
+}
+
+void link_forget_doors(struct link *l)
+{
+	bytes_wipe(l->config.doors, sizeof(l->config.doors));
+	l->config.door_count = 0;
+	for (size_t i = 0; i < LINK_GATES; i++)
+		if (l->phase == PHASE_NONE || l->gates[i].generation != l->route.door)
+			l->gates[i].is_used = false;
+	l->is_schedule_new = l->phase != PHASE_NONE; /* that gate goes with the session */
+}
+
 static void forget_gate(struct link *l, uint64_t generation)
 {
 	for (size_t i = 0; i < LINK_GATES; i++)
@@ -106,8 +125,8 @@ void link_learn_door(struct link *l, uint64_t generation, uint16_t port,
 {
 	uint64_t length_ns = PORT_INTERVAL_S * NS_PER_S;
 	if (l->config.has_schedule)
-		return; /* computed: only the port may differ, and link_rotation has that */
-	if (l->config.door_count > 0)
+		length_ns = l->config.schedule.interval_s * NS_PER_S;
+	else if (l->config.door_count > 0)
 		length_ns = l->config.doors[0].until_ns - l->config.doors[0].from_ns;
 	struct link_door *door = place_of_door(l, generation);
 	if (door->generation != generation || !bytes_equal(door->key, key, KEY_SIZE))
@@ -116,6 +135,8 @@ void link_learn_door(struct link *l, uint64_t generation, uint16_t port,
 	memcpy(door->key, key, KEY_SIZE);
 	door->from_ns = link_relay_time(l) + wait_ns;
 	door->until_ns = door->from_ns + length_ns;
+	if (!link_computes_doors(l))
+		link_push(l, LINK_EVENT_DOOR)->door = *door;
 }
 
 /* ---- where the next HELLO goes ----------------------------------------------------------- */
@@ -124,7 +145,8 @@ void link_learn_door(struct link *l, uint64_t generation, uint16_t port,
  * What the HELLOs of a round try, one after the other, then again. Every second one goes to the
  * present door: that it does not answer mostly means that nothing gets through. Its neighbours
  * are open for a while too, and ours may be the clock that is off; draws above 0 are for ports
- * that the relay could not bind.
+ * that the relay could not bind. Until the relay has told the time in this run, the second half of a
+ * cycle goes by our own clock, the first by what an earlier run learned: it may have been set right.
  */
 enum door_pick { PICK_CURRENT, PICK_NEAR, PICK_FAR };
 
@@ -145,6 +167,27 @@ static const struct step {
 enum { STEP_COUNT = sizeof(STEPS) / sizeof(STEPS[0]) };
 _Static_assert(PORT_DRAWS_MAX > 2, "draws 0 to 2 exist");
 
+/* In the first cycle the second draw goes third, not fourth: neighbours that are not open are left
+ * out of it, so the relay is found with three HELLOs also where its first port was taken. */
+static const struct step *step_at(uint32_t step)
+{
+	bool is_swapped = step == 2 || step == 3;
+	return &STEPS[is_swapped ? 5 - step : step % STEP_COUNT];
+}
+
+static uint64_t time_of_step(const struct link *l, uint32_t step)
+{
+	bool is_by_own = !l->is_clock_sure && step % STEP_COUNT >= STEP_COUNT / 2;
+	return is_by_own ? l->now.wall_ns : link_relay_time(l);
+}
+
+/* The last step of a cycle tries another of the later draws each time. */
+static unsigned draw_of_step(uint32_t step)
+{
+	unsigned draw = step_at(step)->draw;
+	return draw < 2 ? draw : 2 + step / STEP_COUNT % (PORT_DRAWS_MAX - 2);
+}
+
 /* Time between `wall_ns` and the validity of a door of the file; 0: inside. */
 static uint64_t door_distance_ns(const struct link_door *door, uint64_t wall_ns)
 {
@@ -154,10 +197,12 @@ static uint64_t door_distance_ns(const struct link_door *door, uint64_t wall_ns)
 }
 
 /* Does the relay still, or already, listen there? */
-static bool is_open(uint64_t from_ns, uint64_t until_ns, uint64_t wall_ns)
+static bool is_open(const struct link *l, uint64_t from_ns, uint64_t until_ns, uint64_t wall_ns)
 {
-	return wall_ns + PORT_NOTICE_S * NS_PER_S >= from_ns &&
-	       wall_ns < until_ns + PORT_GRACE_S * NS_PER_S;
+	bool is_told = l->config.notice_s != 0 || l->config.grace_s != 0;
+	uint32_t notice_s = is_told ? l->config.notice_s : PORT_NOTICE_S;
+	uint32_t grace_s = is_told ? l->config.grace_s : PORT_GRACE_S;
+	return wall_ns + notice_s * NS_PER_S >= from_ns && wall_ns < until_ns + grace_s * NS_PER_S;
 }
 
 /* The file's doors in the order of their distance from now: the nearest has rank 0. */
@@ -188,35 +233,38 @@ static size_t picked_rank(const struct link *l, enum door_pick pick, uint32_t cy
 	return 2 + cycle % (count - 2);
 }
 
-static bool is_door_open(const struct link_door *door, uint64_t wall_ns)
+static bool is_door_open(const struct link *l, const struct link_door *door, uint64_t wall_ns)
 {
-	return is_open(door->from_ns, door->until_ns, wall_ns);
+	return is_open(l, door->from_ns, door->until_ns, wall_ns);
 }
 
 static bool choose_file_door(const struct link *l, uint32_t step, struct link_route *out)
 {
-	uint64_t wall_ns = link_relay_time(l);
+	uint64_t wall_ns = time_of_step(l, step);
 	uint32_t cycle = step / STEP_COUNT;
 	if (l->config.door_count == 0)
 		return false;
 
 	const struct link_door *nearest = door_of_rank(l, wall_ns, 0);
-	size_t rank = picked_rank(l, STEPS[step % STEP_COUNT].pick, cycle);
+	size_t rank = picked_rank(l, step_at(step)->pick, cycle);
 	const struct link_door *door = door_of_rank(l, wall_ns, rank);
 	assert(nearest != NULL);
 	assert(door != NULL);
 	/* At first our clock is believed, if it agrees with the file at all. */
-	if (cycle == 0 && is_door_open(nearest, wall_ns) && !is_door_open(door, wall_ns))
+	if (cycle == 0 && is_door_open(l, nearest, wall_ns) &&
+	    !is_door_open(l, door, wall_ns))
 		door = nearest;
 	out->door = door->generation;
 	out->relay.port = door->port;
 	return true;
 }
 
-static uint64_t picked_generation(const struct link *l, enum door_pick pick, bool is_patient)
+static uint64_t picked_generation(const struct link *l, uint32_t step)
 {
 	const struct schedule *s = &l->config.schedule;
-	uint64_t wall_ns = link_relay_time(l);
+	enum door_pick pick = step_at(step)->pick;
+	bool is_patient = step < STEP_COUNT;
+	uint64_t wall_ns = time_of_step(l, step);
 	uint64_t current = schedule_generation(s, wall_ns);
 	if (pick == PICK_CURRENT || current == 0)
 		return current;
@@ -225,7 +273,7 @@ static uint64_t picked_generation(const struct link *l, enum door_pick pick, boo
 	bool is_late = wall_ns - schedule_begin_ns(s, current) >= interval_ns / 2;
 	uint64_t generation = is_late == (pick == PICK_NEAR) ? current + 1 : current - 1;
 	uint64_t from_ns = schedule_begin_ns(s, generation);
-	if (is_patient && !is_open(from_ns, from_ns + interval_ns, wall_ns))
+	if (is_patient && !is_open(l, from_ns, from_ns + interval_ns, wall_ns))
 		return current;
 	return generation;
 }
@@ -240,15 +288,22 @@ static bool known_port(const struct link *l, uint64_t generation, uint16_t *port
 		*port = l->route.relay.port;
 		return true;
 	}
+	for (size_t i = 0; i < l->config.door_count; i++) {
+		if (l->config.doors[i].generation != generation)
+			continue;
+		*port = l->config.doors[i].port;
+		return true;
+	}
 	return false;
 }
 
 static bool choose_scheduled_door(const struct link *l, uint32_t step, struct link_route *out)
 {
-	const struct step *s = &STEPS[step % STEP_COUNT];
-	out->door = picked_generation(l, s->pick, step < STEP_COUNT);
+	const struct step *s = step_at(step);
+	out->door = picked_generation(l, step);
 	if (!s->is_known_port || !known_port(l, out->door, &out->relay.port))
-		out->relay.port = schedule_port(&l->config.schedule, out->door, s->draw);
+		out->relay.port = schedule_port(&l->config.schedule, out->door,
+						draw_of_step(step));
 	return true;
 }
 
@@ -264,7 +319,7 @@ bool link_choose_route(const struct link *l, uint32_t order, struct link_route *
 
 	out->relay = *set[order % count];
 	uint32_t step = order / count;
-	return l->config.has_schedule ? choose_scheduled_door(l, step, out)
+	return link_computes_doors(l) ? choose_scheduled_door(l, step, out)
 				      : choose_file_door(l, step, out);
 }
 

@@ -135,8 +135,12 @@ static void take_port_next(struct link *l, struct view body)
 	};
 }
 
-static bool needs_event(enum frame_type type)
+static bool needs_event(const struct link *l, enum frame_type type)
 {
+	if (type == FRAME_PORT_NEXT)
+		return !link_computes_doors(l);
+	if (type == FRAME_ENROL_OFFER || type == FRAME_ENROL_DONE || type == FRAME_SCHEDULE)
+		return true;
 	return type == FRAME_PEERS || type == FRAME_FOUND || type == FRAME_OFFER ||
 	       type == FRAME_OPENED || type == FRAME_OPEN_FAILED || type == FRAME_GONE;
 }
@@ -159,6 +163,9 @@ static void take_frame(struct link *l, const struct frame *frame, size_t plain_s
 	case FRAME_GONE: take_gone(l, frame->body); break;
 	case FRAME_GOODBYE: take_goodbye(l, frame->body); break;
 	case FRAME_PORT_NEXT: take_port_next(l, frame->body); break;
+	case FRAME_ENROL_OFFER: link_take_enrol_offer(l, (const void *)frame->body.data); break;
+	case FRAME_ENROL_DONE: link_take_enrol_done(l, (const void *)frame->body.data); break;
+	case FRAME_SCHEDULE: link_take_schedule(l, (const void *)frame->body.data); break;
 	case FRAME_REKEY_2: link_take_rekey(l, (const void *)frame->body.data); break;
 	default: break;   /* of a later version (acknowledged if it asks for that), or not for us */
 	}
@@ -172,7 +179,7 @@ static void read_control(struct link *l, struct view plain)
 	while (l->phase == PHASE_LIVE && frame_next(&plain, &frame) == FRAME_READ) {
 		/* The rest is not taken either: reliable frames keep their order, and all of
 		 * these come again. */
-		if (needs_event(frame.type) && !link_has_event_room(l))
+		if (needs_event(l, frame.type) && !link_has_event_room(l))
 			return;
 		if (!frame_is_reliable(frame.type) ||
 		    reliable_accept(&l->receiver, frame.sequence))

@@ -73,14 +73,32 @@ static struct link_try *new_try(struct link_handshake *h)
 	return oldest;
 }
 
+/* Where to, and as whom: each route is tried under every credential before the next one. */
 static bool next_route(struct link *l, struct link_route *route)
 {
 	struct link_handshake *h = &l->handshake;
+	struct hello_config *hello = &l->config.hello;
+	uint32_t count = (uint32_t)l->credential_count;
+	const struct link_credential *as = &l->credentials[h->order % count];
+	bool is_routed = true;
 	if (h->is_route_kept) {
 		*route = h->route;
-		return true;
+		as = &h->credential;
+	} else {
+		is_routed = link_choose_route(l, h->order / count, route);
 	}
-	return link_choose_route(l, h->order, route);
+	hello->credential = as->kind;
+	memcpy(hello->id, as->id, sizeof(hello->id));
+	memcpy(hello->psk, as->psk, sizeof(hello->psk));
+	return is_routed;
+}
+
+static struct link_credential credential_in_use(const struct link *l)
+{
+	struct link_credential out = { .kind = l->config.hello.credential };
+	memcpy(out.id, l->config.hello.id, sizeof(out.id));
+	memcpy(out.psk, l->config.hello.psk, sizeof(out.psk));
+	return out;
 }
 
 bool link_hello(struct link *l, struct view_out out, struct packet *packet)
@@ -110,6 +128,7 @@ bool link_hello(struct link *l, struct view_out out, struct packet *packet)
 	try->is_used = true;
 	try->order = h->order++;
 	try->timestamp_ns = timestamp_ns;
+	try->credential = credential_in_use(l);
 	try->route = route;
 	memcpy(try->tag, out.data + size - AEAD_TAG_SIZE, AEAD_TAG_SIZE);
 	*packet = (struct packet){ .data = out.data, .size = (uint32_t)size };
@@ -127,6 +146,7 @@ static void repeat_at_once(struct link *l, const struct link_try *try)
 		return;
 	h->haste++;
 	h->route = try->route;
+	h->credential = try->credential;
 	h->is_route_kept = true;
 	h->hello_ns = l->now.mono_ns;
 }
@@ -205,7 +225,7 @@ static void accept_welcome(struct link *l, const struct link_try *try,
 				 .generation = load_le32(p->generation) };
 	uint32_t order = try->order;
 
-	link_session_begin(l, &try->route, id, keys);
+	link_session_begin(l, try, id, keys);
 	take_settings(l, p);
 	link_learn_time(l, load_le64(p->server_time_ns));
 	l->handshake.hello_ns = NEVER;
@@ -229,6 +249,8 @@ static void act_on_welcome(struct link *l, struct link_try *try,
 	case STATUS_EXPIRED:
 	case STATUS_SPENT:
 	case STATUS_REVOKED:
+		if (link_drop_credential(l, &try->credential))
+			break;   /* that file is of no use; another one may be */
 		link_refused(l, p->status);
 		return;
 	default:   /* full, draining, or of a later version */

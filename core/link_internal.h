@@ -8,6 +8,7 @@
  *   link_handshake.c   HELLO, COOKIE, WELCOME
  *   link_rekey.c       new keys in band
  *   link_frames.c      control frames in, answers and repetitions out
+ *   link_enrol.c       credentials, enrolment, the schedule
  *   link_requests.c    what the application asks for; events
  *
  * The session and its handshakes are two machines that run beside each other:
@@ -79,6 +80,7 @@ struct link_try {
 	bool is_answered;            /* by a COOKIE: once is enough */
 	uint32_t order;
 	uint64_t timestamp_ns;
+	struct link_credential credential;
 	struct noise noise;
 	uint8_t tag[AEAD_TAG_SIZE];
 	struct link_route route;
@@ -98,6 +100,7 @@ struct link_handshake {
 	uint64_t cookie_until_ns;    /* 0: none */
 	uint8_t cookie[COOKIE_SIZE];
 	struct link_route route;
+	struct link_credential credential;   /* likewise kept */
 	struct link_try tries[LINK_TRIES];
 };
 
@@ -140,6 +143,19 @@ struct link_question {
 	};
 };
 
+/*
+ * Of a session by a file:
+ *
+ *   none --ENROL_OFFER--> offered --link_confirm_enrolment()--> confirmed --ENROL_DONE--> enrolled
+ *
+ * A session under a device PSK is as good as ENROL_DONE: the relay has that PSK.
+ */
+struct link_enrolment {
+	bool is_offered, is_confirmed;
+	uint8_t psk[KEY_SIZE];       /* of this session's handshake */
+	struct wire_schedule schedule;
+};
+
 struct link_events {
 	struct link_event ring[LINK_EVENTS_MAX];
 	size_t first;
@@ -150,17 +166,23 @@ struct link {
 	struct link_config config;
 	struct instant now;          /* of the latest call that knew it */
 	enum link_state state;
-	bool is_clock_learned;
+	bool is_clock_learned;       /* from the relay, or by an earlier run */
+	bool is_clock_sure;          /* from the relay, by this one */
 	int64_t relay_minus_mono_ns; /* relay's wall clock minus our mono_ns, once learned */
 
 	uint64_t gate_uses;
 	struct link_gate gates[LINK_GATES];
 	struct link_handshake handshake;
+	struct link_credential credentials[LINK_CREDENTIALS_MAX];   /* the likeliest first */
+	size_t credential_count;
 
 	/* Session. */
 	enum link_phase phase;
 	struct session session;
 	struct key_cache *cache;
+	struct link_credential credential;
+	struct link_enrolment enrolment;
+	bool is_schedule_new;        /* the keys of its doors are of the one before */
 	struct link_route route;
 	struct link_rotation rotation;
 	struct link_rekey rekey;
@@ -211,9 +233,10 @@ bool link_seal(struct link *l, uint8_t *frame, size_t plain_size, struct packet 
 
 uint64_t link_relay_time(const struct link *l);          /* wall clock, corrected */
 void link_learn_time(struct link *l, uint64_t relay_wall_ns);
+void link_clock_init(struct link *l);
 
 /* The session of a WELCOME takes the place of the present one. */
-void link_session_begin(struct link *l, const struct link_route *route, struct session_id id,
+void link_session_begin(struct link *l, const struct link_try *try, struct session_id id,
 			const struct noise_result *keys);
 /* Wipe it; nobody is told. */
 void link_session_end(struct link *l);
@@ -238,6 +261,11 @@ struct link_gate *link_gate(struct link *l, uint64_t generation);
 /* The relay told of a door, which begins in `wait_ns`: keep it beside those of the file. */
 void link_learn_door(struct link *l, uint64_t generation, uint16_t port,
 		     const uint8_t key[KEY_SIZE], uint64_t wait_ns);
+/* Another schedule: what was computed by the one before goes. */
+void link_forget_doors(struct link *l);
+void link_forget_gates(struct link *l);
+/* The ports of the schedule are those of the relay. */
+bool link_computes_doors(const struct link *l) MUST_CHECK;
 /* Where the HELLO number `order` of a round goes. False: no door or address at all. */
 bool link_choose_route(const struct link *l, uint32_t order, struct link_route *out) MUST_CHECK;
 /* When the present door ends by the relay's wall clock; 0: unknown. */
@@ -250,6 +278,19 @@ void link_handshake_stop(struct link *l);
 bool link_hello(struct link *l, struct view_out out, struct packet *packet) MUST_CHECK;
 void link_welcome(struct link *l, struct view plain);
 void link_cookie(struct link *l, struct view plain);
+
+/* ---- link_enrol.c ------------------------------------------------------------------------ */
+
+void link_credentials_init(struct link *l);
+/* The relay refuses this one. False: there is no other. */
+bool link_drop_credential(struct link *l, const struct link_credential *credential) MUST_CHECK;
+void link_enrolment_start(struct link *l, const struct noise_result *keys);
+void link_enrolment_end(struct link *l);
+/* The session is live: what it proves of our credentials. */
+void link_credential_proved(struct link *l);
+void link_take_enrol_offer(struct link *l, const struct wire_schedule *schedule);
+void link_take_enrol_done(struct link *l, const struct wire_enrol_done *done);
+void link_take_schedule(struct link *l, const struct wire_schedule *schedule);
 
 /* ---- link_rekey.c ------------------------------------------------------------------------ */
 

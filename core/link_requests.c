@@ -26,6 +26,7 @@ bool link_next_event(struct link *l, struct link_event *event)
 	if (e->count == 0)
 		return false;
 	*event = e->ring[e->first];
+	bytes_wipe(&e->ring[e->first], sizeof(e->ring[0]));   /* it may hold keys */
 	e->first = (e->first + 1) % LINK_EVENTS_MAX;
 	e->count--;
 	return true;

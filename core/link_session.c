@@ -13,6 +13,18 @@ uint64_t link_relay_time(const struct link *l)
 
 void link_learn_time(struct link *l, uint64_t relay_wall_ns)
 {
+	l->is_clock_learned = l->is_clock_sure = true;
+	l->relay_minus_mono_ns = (int64_t)(relay_wall_ns - l->now.mono_ns);
+}
+
+void link_clock_init(struct link *l)
+{
+	const struct link_config *config = &l->config;
+	l->handshake.last_timestamp_ns = l->handshake.taken_timestamp_ns =
+		config->last_timestamp_ns;
+	if (!config->has_clock_offset)
+		return;
+	uint64_t relay_wall_ns = l->now.wall_ns + (uint64_t)config->clock_offset_ns;
 	l->is_clock_learned = true;
 	l->relay_minus_mono_ns = (int64_t)(relay_wall_ns - l->now.mono_ns);
 }
@@ -27,20 +39,23 @@ void link_session_end(struct link *l)
 	session_fini(&l->session);
 	bytes_wipe(&l->sender, sizeof(l->sender));
 	link_rekey_end(l);
+	link_enrolment_end(l);
 	l->phase = PHASE_NONE;
 }
 
 /* The relay takes the session for established by our first packet: a PING, now. */
-void link_session_begin(struct link *l, const struct link_route *route, struct session_id id,
+void link_session_begin(struct link *l, const struct link_try *try, struct session_id id,
 			const struct noise_result *keys)
 {
 	uint64_t now_ns = l->now.mono_ns;
 	link_session_end(l);
 	session_init(&l->session, id, keys);
 	link_rekey_start(l, keys);
+	l->credential = try->credential;
+	link_enrolment_start(l, keys);
 	l->phase = PHASE_PENDING;
 	l->state = l->handshakes > 0 ? LINK_RECONNECTING : LINK_CONNECTING;
-	l->route = *route;
+	l->route = try->route;
 	l->rotation.switch_ns = NEVER;
 	l->pending_until_ns = now_ns + LINK_PENDING_NS;
 	l->pending_ping_ns = now_ns;
@@ -68,6 +83,7 @@ static void session_is_live(struct link *l)
 	link_questions_restart(l);
 	link_push_state(l, LINK_EVENT_UP);
 	l->is_up_told = true;
+	link_credential_proved(l);
 }
 
 void link_note_received(struct link *l)
@@ -112,17 +128,34 @@ void link_refused(struct link *l, uint8_t status)
 	link_push_state(l, LINK_EVENT_REFUSED)->status = status;
 }
 
+/* A GOODBYE after which trying again is of no use; STATUS_OK: another one. */
+static enum wire_status final_status(uint32_t reason)
+{
+	switch (reason) {
+	case REASON_REVOKED:
+	case REASON_COMPROMISED:
+		return STATUS_REVOKED;
+	case REASON_SPENT:
+		return STATUS_SPENT;
+	case REASON_EXPIRED:
+		return STATUS_EXPIRED;
+	default:
+		return STATUS_OK;
+	}
+}
+
 /* Acknowledged with the next output; only then is the session over. */
 void link_said_goodbye(struct link *l, uint32_t reason)
 {
+	enum wire_status status = final_status(reason);
 	link_handshake_stop(l);
 	reliable_init(&l->sender, 0);
 	l->phase = PHASE_LEAVING;
-	if (reason == REASON_REVOKED || reason == REASON_COMPROMISED) {
+	if (status != STATUS_OK) {
 		l->state = LINK_REFUSED;
 		l->is_up_told = false;
 		struct link_event *event = link_push_state(l, LINK_EVENT_REFUSED);
-		event->status = STATUS_REVOKED;
+		event->status = (uint8_t)status;
 		event->reason = reason;
 		return;
 	}

@@ -2,6 +2,19 @@
 
 #include <assert.h>
 
+bool schedule_read(const struct wire_schedule *wire, struct schedule *out)
+{
+	*out = (struct schedule){
+		.interval_s = load_le32(wire->interval_s),
+		.port_first = load_le16(wire->port_first),
+		.port_last = load_le16(wire->port_last),
+	};
+	memcpy(out->secret, wire->secret, KEY_SIZE);
+	return out->interval_s > 0 && out->port_first > 0 && out->port_first <= out->port_last &&
+	       wire->mode <= PORT_MODE_FIXED && load_le32(wire->grace_s) <= SCHEDULE_MARGIN_MAX_S &&
+	       load_le32(wire->notice_s) <= SCHEDULE_MARGIN_MAX_S;
+}
+
 uint64_t schedule_generation(const struct schedule *s, uint64_t wall_ns)
 {
 	assert(s->interval_s > 0);

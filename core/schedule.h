@@ -9,6 +9,8 @@
 #include "crypto/kdf.h"
 #include "crypto/mask.h"
 
+enum { SCHEDULE_MARGIN_MAX_S = 86400 };   /* notice or grace: a longer one is nonsense */
+
 /* All keys that come from one door key. */
 struct door_keys {
 	uint8_t c2s_header[MASK_KEY_SIZE];
@@ -23,6 +25,9 @@ struct schedule {
 	uint16_t port_first;
 	uint16_t port_last;
 };
+
+/* What ENROL_OFFER and SCHEDULE say. False: no schedule that can be followed. */
+bool schedule_read(const struct wire_schedule *wire, struct schedule *out) MUST_CHECK;
 
 uint64_t schedule_generation(const struct schedule *s, uint64_t wall_ns);
 uint64_t schedule_begin_ns(const struct schedule *s, uint64_t generation);  /* wall clock */

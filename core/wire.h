@@ -296,6 +296,8 @@ struct wire_port_next {
 };
 enum { REKEY_NOISE_SIZE = X25519_SIZE + AEAD_TAG_SIZE };
 struct wire_rekey { le32 epoch; uint8_t noise[REKEY_NOISE_SIZE]; };   /* number of the new epoch */
+/* A fixed port is port_first = port_last: the doors still change their keys. In mode random the
+ * ports are not those of the schedule: only PORT_NEXT and files tell them. */
 struct wire_schedule {                                /* ENROL_OFFER, SCHEDULE */
 	uint8_t secret[KEY_SIZE];
 	le32 interval_s;
@@ -344,7 +346,8 @@ struct wire_burn_ack { uint8_t nonce[16]; uint8_t status; uint8_t zero[3]; };
 	X(REASON_UNRESPONSIVE, 12, "control frames were not acknowledged") \
 	X(REASON_KICKED, 13, "ended by the operator") \
 	X(REASON_COMPROMISED, 14, "reported as compromised") \
-	X(REASON_SPENT, 15, "the file has enrolled as many devices as it may")
+	X(REASON_SPENT, 15, "the file has enrolled as many devices as it may") \
+	X(REASON_EXPIRED, 16, "the validity of the file is over")
 
 enum wire_reason {
 #define X(name, number, text) name = number,

@@ -17,6 +17,17 @@ struct credential_file {
 	uint8_t shared_secret[KEY_SIZE];
 	uint64_t valid_from_ns;          /* wall clock */
 	uint64_t valid_until_ns;
+	uint32_t max_devices;            /* 0: opens sessions, but enrols nobody */
+	uint32_t used;
+	bool is_revoked;
+};
+
+/* A device that needs no file. */
+struct credential_device {
+	uint8_t id[DEVICE_ID_SIZE];
+	uint8_t psk[KEY_SIZE];
+	uint8_t file_id[FILE_ID_SIZE];   /* that it was enrolled from */
+	uint64_t last_timestamp_ns;      /* of its HELLOs; 0: none */
 	bool is_revoked;
 };
 
@@ -29,13 +40,21 @@ void credentials_destroy(struct credentials *c);            /* wipes */
 bool credentials_put_file(struct credentials *c, const struct credential_file *file) MUST_CHECK;
 /* Revoking erases the secret. False: no such file. */
 bool credentials_revoke_file(struct credentials *c, const uint8_t id[FILE_ID_SIZE]) MUST_CHECK;
-void credentials_revoke_all_files(struct credentials *c);
+void credentials_revoke_all(struct credentials *c);
 /* Whatever file it names from now on. False: memory. */
 bool credentials_revoke_device(struct credentials *c, const uint8_t id[DEVICE_ID_SIZE]) MUST_CHECK;
 /* Over for so long that its holder need not even hear of it. */
 bool credential_is_outdated(const struct credential_file *file, uint64_t wall_ns) MUST_CHECK;
 /* Forget files that are outdated. Returns how many. */
 size_t credentials_sweep(struct credentials *c, uint64_t wall_ns);
+
+/* Of the store. False: full, or no memory. */
+bool credentials_put_device(struct credentials *c, const struct credential_device *device)
+	MUST_CHECK;
+/* Newly enrolled: its file is spent by one, unless the device was enrolled from it before. */
+bool credentials_enrol_device(struct credentials *c, const struct credential_device *device)
+	MUST_CHECK;
+bool credentials_is_enrolled(struct credentials *c, const uint8_t id[DEVICE_ID_SIZE]) MUST_CHECK;
 
 /* The newest HELLO of a device, so that an older one never gets an answer again. */
 void credentials_note_timestamp(struct credentials *c, const uint8_t device[DEVICE_ID_SIZE],

@@ -137,6 +137,7 @@ bool issuer_write(struct issuer *issuer, const char *path, uint64_t wall_ns,
 	struct credential_file credential = {
 		.valid_from_ns = file.valid_from_s * NS_PER_S,
 		.valid_until_ns = file.valid_until_s * NS_PER_S,
+		.max_devices = issuer->max_devices,
 	};
 	memcpy(credential.id, file.file_id, FILE_ID_SIZE);
 	memcpy(credential.shared_secret, file.shared_secret, KEY_SIZE);

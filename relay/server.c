@@ -317,6 +317,7 @@ static bool start_issuer(struct server *s, struct server_error *error)
 	issuer->keep_state = s;
 	if (!server_issue(s, NULL, &file, text))
 		return server_fail(error, EX_IOERR, "%s", text);
+	server_tell_schedule(s);
 	return true;
 }
 

@@ -126,6 +126,9 @@ static json_t *keeper_numbers_json(const struct keeper_stats *k)
 	put(object, "rekeys", k->rekeys);
 	put(object, "rekeys_failed", k->rekeys_failed);
 	put(object, "doors_told", k->doors_told);
+	put(object, "enrolments_offered", k->enrolments_offered);
+	put(object, "enrolments_done", k->enrolments_done);
+	put(object, "schedules_told", k->schedules_told);
 	put(object, "table_full", k->table_full);
 	put(object, "channels_full", k->channels_full);
 	return object;

@@ -8,6 +8,8 @@
 #include "relay/server.h"
 #include "relay/store.h"
 
+enum { HELLOS_PER_WRITE = 1024 };         /* timestamps of enrolled devices, in one step */
+
 struct relay_keys {
 	uint8_t server_id[SERVER_ID_SIZE];
 	struct x25519_pair static_key;
@@ -50,6 +52,9 @@ struct server {
 	struct issued_file current;
 	uint64_t files_issued;
 	bool is_store_swept;             /* no outdated file is left in it */
+	struct store_hello noted[HELLOS_PER_WRITE];
+	size_t hello_count;              /* not yet in the store */
+	uint64_t hellos_next_ns;         /* mono; NEVER: none */
 	uint64_t notify_next_ns;         /* mono; systemd's watchdog */
 };
 
@@ -61,6 +66,14 @@ bool server_load_credentials(struct server *s, struct server_error *error) MUST_
 void server_sweep_files(struct server *s, uint64_t wall_ns);
 bool server_fail(struct server_error *error, int exit_code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));     /* returns false */
+
+/* server_enrol.c */
+enum store_status server_load_devices(struct server *s) MUST_CHECK;
+/* The schedule as it is now, to every enrolled device and to those that may enrol. */
+void server_tell_schedule(struct server *s);
+void server_enrol(struct server *s, const struct keeper_event *event);
+void server_note_hello(struct server *s, const struct keeper_event *event);
+void server_save_hellos(struct server *s);
 
 /* server_commands.c */
 extern const struct admin_command server_commands[];

@@ -53,7 +53,7 @@ void revoke_in_memory(struct server *s, const struct revocation *r)
 			return; /* so old that it opens nothing any more */
 		break;
 	case COMPROMISED_SERVER:
-		credentials_revoke_all_files(s->credentials);
+		credentials_revoke_all(s->credentials);
 		break;
 	}
 	if (!is_kept)

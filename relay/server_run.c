@@ -169,7 +169,7 @@ static void take_event(struct server *s, const struct keeper_event *event)
 {
 	switch (event->type) {
 	case KEEPER_SESSION_UP:
-		credentials_note_timestamp(s->credentials, event->device, event->timestamp_ns);
+		server_note_hello(s, event);
 		log_event(LOG_LEVEL_INFO, "session_up", LOG_NUMBER("slot", event->session.slot),
 			  LOG_ID("peer", event->peer), LOG_ID("device", event->device),
 			  LOG_ID("file", event->file_id), LOG_ADDRESS("from", &event->remote));
@@ -182,11 +182,13 @@ static void take_event(struct server *s, const struct keeper_event *event)
 	case KEEPER_REFUSED:
 		/* A copy gets no second answer. A wrong clock's is not taken for the newest. */
 		if (event->status != STATUS_TIME)
-			credentials_note_timestamp(s->credentials, event->device,
-						   event->timestamp_ns);
+			server_note_hello(s, event);
 		log_event(LOG_LEVEL_WARNING, "refused", LOG_ID("device", event->device),
 			  LOG_ID("file", event->file_id), LOG_NUMBER("status", event->status),
 			  LOG_ADDRESS("from", &event->remote));
+		break;
+	case KEEPER_ENROL:
+		server_enrol(s, event);
 		break;
 	case KEEPER_FORGERIES:
 		log_event(LOG_LEVEL_WARNING, "forgeries", LOG_NUMBER("slot", event->session.slot),
@@ -203,6 +205,7 @@ static void take_events(struct server *s)
 		return; /* nothing was put */
 	while (mailbox_get(s->events, &event))
 		take_event(s, &event);
+	bytes_wipe(&event, sizeof(event));
 }
 
 /* ---- loop ------------------------------------------------------------------------------- */
@@ -215,7 +218,7 @@ static int wait_ms(const struct server *s, struct instant now)
 						    s->doors_next_ns - now.wall_ns :
 						    0);
 	uint64_t timers[] = { s->sweep_next_ns, s->is_draining ? s->drain_next_ns : NEVER,
-			      s->notify_next_ns };
+			      s->notify_next_ns, s->hellos_next_ns };
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		if (timers[i] != NEVER)
 			wait_ns = earliest(wait_ns,
@@ -259,6 +262,8 @@ static void tick(struct server *s, struct instant now)
 		sweep(s, now);
 	if (now.mono_ns >= s->notify_next_ns)
 		s->notify_next_ns = notify_watchdog(now.mono_ns);
+	if (now.mono_ns >= s->hellos_next_ns)
+		server_save_hellos(s);
 	if (s->is_draining && now.mono_ns >= s->drain_next_ns)
 		drain(s, now);
 	check_workers(s);
@@ -281,6 +286,7 @@ int server_run(struct server *s)
 		admin_process(s->admin);
 		tick(s, now);
 	}
+	server_save_hellos(s);
 	log_event(LOG_LEVEL_INFO, "stopped", LOG_NUMBER("sessions", table_count(s->table)));
 	return s->exit_code;
 }

@@ -167,6 +167,8 @@ static struct credential_file credential_of(const struct store_file *file)
 	struct credential_file credential = {
 		.valid_from_ns = file->valid_from_s * NS_PER_S,
 		.valid_until_ns = file->valid_until_s * NS_PER_S,
+		.max_devices = file->max_devices,
+		.used = file->used,
 		.is_revoked = file->is_revoked,
 	};
 	memcpy(credential.id, file->file_id, FILE_ID_SIZE);
@@ -238,5 +240,8 @@ bool server_load_credentials(struct server *s, struct server_error *error)
 	enum store_status status = store_each_file(s->store, take_file, &loading);
 	if (status == STORE_OK)
 		status = store_each_tombstone(s->store, take_tombstone, &loading);
-	return status == STORE_OK || store_fail(s, error, "files issued", status);
+	if (status != STORE_OK)
+		return store_fail(s, error, "files issued", status);
+	status = server_load_devices(s);
+	return status == STORE_OK || store_fail(s, error, "devices", status);
 }

@@ -151,6 +151,15 @@ enum store_status store_get_device(struct store *s, const uint8_t device_id[DEVI
 enum store_status store_note_hello(struct store *s, const uint8_t device_id[DEVICE_ID_SIZE],
 				   uint64_t hello_s, uint32_t hello_ns) MUST_CHECK;
 
+/* Many of them in one step; those that are stale or unknown are passed over. */
+struct store_hello {
+	uint8_t device_id[DEVICE_ID_SIZE];
+	uint64_t hello_s;
+	uint32_t hello_ns;
+};
+enum store_status store_note_hellos(struct store *s, const struct store_hello *hellos,
+				    size_t count) MUST_CHECK;
+
 enum store_status store_revoke_device(struct store *s,
 				      const uint8_t device_id[DEVICE_ID_SIZE]) MUST_CHECK;
 

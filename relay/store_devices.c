@@ -118,6 +118,21 @@ enum store_status store_note_hello(struct store *s, const uint8_t device_id[DEVI
 	return status == STORE_OK ? STORE_STALE : status;
 }
 
+enum store_status store_note_hellos(struct store *s, const struct store_hello *hellos, size_t count)
+{
+	enum store_status status = transaction_begin(s);
+
+	if (status != STORE_OK)
+		return status;
+	for (size_t i = 0; i < count && status == STORE_OK; i++) {
+		status = store_note_hello(s, hellos[i].device_id, hellos[i].hello_s,
+					  hellos[i].hello_ns);
+		if (status == STORE_STALE || status == STORE_NOT_FOUND)
+			status = STORE_OK;
+	}
+	return transaction_end(s, status);
+}
+
 /* One statement with at most one id. */
 static enum store_status run_with_id(struct store *s, const char *sql, const uint8_t *id)
 {

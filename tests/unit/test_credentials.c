@@ -82,7 +82,7 @@ static void all_files_can_be_revoked(void **state)
 	struct credential found;
 
 	(void)state;
-	credentials_revoke_all_files(c);
+	credentials_revoke_all(c);
 	for (uint8_t file = 1; file <= 2; file++) {
 		assert_true(find(c, file, 9, &found));
 		assert_int_equal(found.status, STATUS_REVOKED);
