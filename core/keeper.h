@@ -131,8 +131,8 @@ void keeper_announce_door(struct keeper *k, const struct keeper_door *door, stru
 
 /*
  * The schedule from now on: sessions of enrolled devices are told of it (SCHEDULE), those by a file
- * that may enrol are offered it (ENROL_OFFER), later ones when they are established. Until the first
- * call nobody is enrolled.
+ * that may enrol are offered it (ENROL_OFFER), later ones when they are established. Until the
+ * first call nobody is enrolled.
  */
 void keeper_set_schedule(struct keeper *k, const struct wire_schedule *schedule,
 			 struct instant now);

@@ -4,8 +4,8 @@
 
 /*
  * A device's first connection, by a file, enrols it. Each end saves the device PSK before it says
- * so, the client first: so that whatever is lost or crashes in between, the client has a secret that
- * the relay takes, be it the file's or the device's.
+ * so, the client first: so that whatever is lost or crashes in between, the client has a secret
+ * that the relay takes, be it the file's or the device's.
  */
 
 void keeper_start_enrolment(struct keeper_entry *e, const struct noise_result *keys)

@@ -44,8 +44,8 @@ struct link_credential {
 
 struct link_config {
 	struct hello_config hello;   /* with the credential to try first */
-	/* Tried in turn where that one is met with silence: a device whose enrolment was cut short does
-	 * not know what the relay has kept. */
+	/* Tried in turn where that one is met with silence: a device whose enrolment was cut short
+	 * does not know what the relay has kept. */
 	struct link_credential others[LINK_CREDENTIALS_MAX - 1];
 	size_t other_count;
 	struct address addresses[LINK_ADDRESSES_MAX];   /* port ignored; unset ones skipped */
@@ -86,7 +86,7 @@ enum link_event_type {
 	LINK_EVENT_PEERS,            /* request, peers[count], has_more; 0 also without an answer */
 	LINK_EVENT_FOUND,            /* request, found[count]; likewise */
 	LINK_EVENT_ENROL,            /* schedule, psk: save both, then link_confirm_enrolment() */
-	LINK_EVENT_ENROLLED,         /* psk: the relay has it; no other credential is needed again */
+	LINK_EVENT_ENROLLED,         /* psk: the relay has it; no other credential is needed */
 	LINK_EVENT_SCHEDULE,         /* schedule: save it in place of the one before */
 	LINK_EVENT_DOOR,             /* door: of a link that cannot compute it; worth saving */
 };
@@ -174,8 +174,8 @@ bool link_close(struct link *l, uint32_t channel) MUST_CHECK;
 
 /*
  * What LINK_EVENT_ENROL brought is saved: tell the relay. From now on handshakes try the new PSK
- * first, then one that was saved before it, then the file, until LINK_EVENT_ENROLLED. False: nothing
- * was offered in this session, or no room now.
+ * first, then one that was saved before it, then the file, until LINK_EVENT_ENROLLED. False:
+ * nothing was offered in this session, or no room now.
  */
 bool link_confirm_enrolment(struct link *l) MUST_CHECK;
 

@@ -145,8 +145,9 @@ void link_learn_door(struct link *l, uint64_t generation, uint16_t port,
  * What the HELLOs of a round try, one after the other, then again. Every second one goes to the
  * present door: that it does not answer mostly means that nothing gets through. Its neighbours
  * are open for a while too, and ours may be the clock that is off; draws above 0 are for ports
- * that the relay could not bind. Until the relay has told the time in this run, the second half of a
- * cycle goes by our own clock, the first by what an earlier run learned: it may have been set right.
+ * that the relay could not bind. Until the relay has told the time in this run, the second half of
+ * a cycle goes by our own clock, the first by what an earlier run learned: it may have been set
+ * right.
  */
 enum door_pick { PICK_CURRENT, PICK_NEAR, PICK_FAR };
 
