@@ -38,7 +38,7 @@ void credentials_destroy(struct credentials *c);            /* wipes */
 
 /* False: full. A file of the same id is replaced. */
 bool credentials_put_file(struct credentials *c, const struct credential_file *file) MUST_CHECK;
-/* Revoking erases the secret. False: no such file. */
+/* With the devices enrolled from it. Revoking erases secrets. False: nothing of it is known. */
 bool credentials_revoke_file(struct credentials *c, const uint8_t id[FILE_ID_SIZE]) MUST_CHECK;
 void credentials_revoke_all(struct credentials *c);
 /* Whatever file it names from now on. False: memory. */
