@@ -1,0 +1,140 @@
+#include "bench/report.h"
+
+#include <stdio.h>
+
+#include "core/instant.h"
+
+enum { BITS = 8, PERCENT = 100 };
+
+static double per_second(uint64_t count, const struct load_result *r)
+{
+	return r->elapsed_ns > 0 ? (double)count * (double)NS_PER_S / (double)r->elapsed_ns : 0;
+}
+
+void report_fill(struct figures *f, const struct load_result *r, uint64_t cpu_ns)
+{
+	f->sent = r->sent[LOAD_DATA] + r->sent[LOAD_PING];
+	f->delivered = r->delivered[LOAD_DATA] + r->delivered[LOAD_PING];
+	f->bad = r->bad;
+	f->sent_per_s = per_second(f->sent, r);
+	f->delivered_per_s = per_second(f->delivered, r);
+	f->bits_per_s = per_second(r->user_bytes, r) * BITS;
+	f->loss = f->sent > f->delivered ? 1 - (double)f->delivered / (double)f->sent : 0;
+	f->samples = r->latency.count;
+	f->latency_p50_ns = histogram_quantile(&r->latency, 0.5);
+	f->latency_p99_ns = histogram_quantile(&r->latency, 0.99);
+	f->latency_p999_ns = histogram_quantile(&r->latency, 0.999);
+	f->latency_max_ns = r->latency.max;
+	f->slip_p99_ns = histogram_quantile(&r->slip, 0.99);
+	f->idle_share = load_idle_share(r);
+	f->hellos_sent = r->sent[LOAD_HELLO];
+	f->welcomes = r->delivered[LOAD_HELLO];
+	f->handshakes_per_s = per_second(f->welcomes, r);
+	if (cpu_ns > 0 && f->delivered > 0) {
+		f->relay_ns_per_packet = (double)cpu_ns / (double)f->delivered;
+		f->relay_busy = (double)cpu_ns / (double)r->elapsed_ns;
+	}
+	f->doubt = load_doubt(r);
+}
+
+/* ---- table ------------------------------------------------------------------------------- */
+
+static double us(uint64_t ns)
+{
+	return (double)ns / (double)NS_PER_US;
+}
+
+static void print_extras(const struct figures *f)
+{
+	if (f->hellos_sent > 0)
+		printf("handshakes: %.0f/s answered of %llu asked\n", f->handshakes_per_s,
+		       (unsigned long long)f->hellos_sent);
+	if (f->sessions > 0)
+		printf("sessions: %llu, %llu bytes resident each\n",
+		       (unsigned long long)f->sessions,
+		       (unsigned long long)f->bytes_per_session);
+	if (f->bad > 0)
+		printf("not authentic: %llu of %llu samples\n", (unsigned long long)f->bad,
+		       (unsigned long long)(f->samples + f->bad));
+	if (f->doubt != NULL)
+		printf("NO RESULT: %s (idle %.0f %%, slip p99 %.0f us)\n", f->doubt,
+		       f->idle_share * PERCENT, us(f->slip_p99_ns));
+}
+
+void report_table(const struct options *o, const struct figures *rows, size_t count)
+{
+	const struct scenario *s = &o->scenario;
+	printf("%s: %u %s, %u bytes, trains of %u, %.1f s\n", s->name, s->pairs,
+	       s->shape == SHAPE_IDLE ? "sessions" : "pairs", s->size, s->train, o->seconds);
+	printf("%10s %10s %8s %8s | %8s %8s %8s %8s | %8s %6s | %6s\n", "sent/s", "deliv./s",
+	       "Mbit/s", "loss %", "p50 us", "p99", "p99.9", "max", "relay ns", "cores", "idle %");
+	for (size_t i = 0; i < count; i++) {
+		const struct figures *f = &rows[i];
+		printf("%10.0f %10.0f %8.1f %8.3f | %8.1f %8.1f %8.1f %8.1f | %8.0f %6.2f | "
+		       "%6.1f\n",
+		       f->sent_per_s, f->delivered_per_s, f->bits_per_s / 1e6, f->loss * PERCENT,
+		       us(f->latency_p50_ns), us(f->latency_p99_ns), us(f->latency_p999_ns),
+		       us(f->latency_max_ns), f->relay_ns_per_packet, f->relay_busy,
+		       f->idle_share * PERCENT);
+		print_extras(f);
+	}
+}
+
+/* ---- JSON -------------------------------------------------------------------------------- */
+
+static void put_number(json_t *object, const char *key, double value)
+{
+	json_object_set_new(object, key, json_real(value));
+}
+
+static void put_count(json_t *object, const char *key, uint64_t value)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static json_t *row_json(const struct figures *f)
+{
+	json_t *row = json_object();
+	put_number(row, "rate", f->rate);
+	put_number(row, "sent_per_s", f->sent_per_s);
+	put_number(row, "delivered_per_s", f->delivered_per_s);
+	put_number(row, "bits_per_s", f->bits_per_s);
+	put_number(row, "loss", f->loss);
+	put_count(row, "sent", f->sent);
+	put_count(row, "delivered", f->delivered);
+	put_count(row, "not_authentic", f->bad);
+	put_count(row, "samples", f->samples);
+	put_count(row, "latency_p50_ns", f->latency_p50_ns);
+	put_count(row, "latency_p99_ns", f->latency_p99_ns);
+	put_count(row, "latency_p999_ns", f->latency_p999_ns);
+	put_count(row, "latency_max_ns", f->latency_max_ns);
+	put_number(row, "relay_ns_per_packet", f->relay_ns_per_packet);
+	put_number(row, "relay_busy", f->relay_busy);
+	put_number(row, "idle_share", f->idle_share);
+	put_count(row, "slip_p99_ns", f->slip_p99_ns);
+	put_count(row, "hellos_sent", f->hellos_sent);
+	put_count(row, "welcomes", f->welcomes);
+	put_number(row, "handshakes_per_s", f->handshakes_per_s);
+	put_count(row, "sessions", f->sessions);
+	put_count(row, "bytes_per_session", f->bytes_per_session);
+	json_object_set_new(row, "doubt", f->doubt != NULL ? json_string(f->doubt) : json_null());
+	if (f->counters != NULL)
+		json_object_set(row, "relay_counters", f->counters);
+	return row;
+}
+
+void report_json(const struct options *o, const struct figures *rows, size_t count)
+{
+	json_t *all = json_object(), *list = json_array();
+	json_object_set_new(all, "scenario", json_string(o->scenario.name));
+	put_count(all, "pairs", o->scenario.pairs);
+	put_count(all, "size", o->scenario.size);
+	put_count(all, "train", o->scenario.train);
+	put_number(all, "seconds", o->seconds);
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, row_json(&rows[i]));
+	json_object_set_new(all, "rows", list);
+	json_dumpf(all, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(all);
+}
