@@ -1,4 +1,7 @@
-/* Delivery: two associations over a pipe that loses, copies and reorders, in virtual time. */
+/*
+ * Delivery: two associations over a pipe that loses, copies and reorders, in virtual time.
+ * Time limit: 400 s
+ */
 #include "tests/support/deliveries.h"
 
 #include <dirent.h>
