@@ -5,7 +5,8 @@
  *   incoming  OFFERED -> (accepted) PREPARING -> RECEIVING -> gone
  *
  * A new association tells both sides to go back: the sender offers again, and the receiver, who has
- * said yes before, answers with what it has by now.
+ * said yes before, answers with what it has by now. A sender that was killed offers under another
+ * id: the same content from the same peer goes on all the same, without asking the user again.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum {
 	TRANSFERS_MAX = 64,
 	STREAM_FIRST = 1,
 	CHUNKS_PER_ROUND = 64,           /* 2 MiB, then the loop has a turn */
+	FINISHED_KEPT = 16,              /* received lately: their senders may not have heard so */
 };
 #define PROGRESS_NS (200 * NS_PER_MS)
 #define RATE_NS (2 * NS_PER_S)           /* a rate is the mean of so long */
@@ -47,10 +49,19 @@ struct transfer {
 	uint64_t rate_ns, rate_done;     /* the rate's last mark */
 	uint64_t rate;
 	uint64_t resumed_from;
+	bool is_stale;                   /* incoming: not offered in this association yet */
+};
+
+/* A transfer that has arrived whole. */
+struct finished {
+	uint8_t peer[PEER_ID_SIZE];
+	uint8_t id[TRANSFER_ID_SIZE];
 };
 
 struct files {
 	struct transfer list[TRANSFERS_MAX];
+	struct finished finished[FINISHED_KEPT];
+	size_t finished_count;
 };
 
 /* ---- list ------------------------------------------------------------------------------- */
@@ -363,6 +374,26 @@ static uint8_t free_stream(const struct clawchat *c, const struct transfer *own)
 	return 0;
 }
 
+static void remember_finished(struct clawchat *c, const struct transfer *t)
+{
+	struct files *files = c->files;
+	struct finished *f = &files->finished[files->finished_count++ % FINISHED_KEPT];
+	memcpy(f->peer, t->peer, sizeof(f->peer));
+	memcpy(f->id, t->in->id, sizeof(f->id));
+}
+
+static bool is_finished(const struct clawchat *c, const struct tunnel *tunnel,
+			const uint8_t id[TRANSFER_ID_SIZE])
+{
+	for (size_t i = 0; i < FINISHED_KEPT && i < c->files->finished_count; i++) {
+		const struct finished *f = &c->files->finished[i];
+		if (memcmp(f->peer, tunnel->id, sizeof(f->peer)) == 0 &&
+		    memcmp(f->id, id, sizeof(f->id)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void finish(struct clawchat *c, struct transfer *t, struct tunnel *tunnel)
 {
 	struct message m = { .type = MESSAGE_FILE_RESULT };
@@ -373,7 +404,7 @@ static void finish(struct clawchat *c, struct transfer *t, struct tunnel *tunnel
 	size_t size = strlen(reason);
 	m.body = view_of(reason, size < MESSAGE_REASON_MAX ? size : 0);
 	/* A result that cannot go now is asked for again by the sender's next offer. */
-	bool is_told = tunnel_send(tunnel, 0, &m);
+	(void)!tunnel_send(tunnel, 0, &m);
 	if (m.result != FILE_RESULT_OK) {
 		fail(c, t, CLAWCHAT_IO, reason);
 		return;
@@ -381,7 +412,7 @@ static void finish(struct clawchat *c, struct transfer *t, struct tunnel *tunnel
 	struct clawchat_event event = { .type = CLAWCHAT_EVENT_FILE_DONE,
 					.file_name = t->in->final_path };
 	memcpy(event.sha256, t->in->sha256, sizeof(event.sha256));
-	event.result = is_told ? CLAWCHAT_OK : CLAWCHAT_FAILED;
+	remember_finished(c, t);
 	tell(c, t, event);
 	clear(t);
 }
@@ -412,13 +443,46 @@ static void prepare(struct clawchat *c, struct transfer *t)
 	fail(c, t, CLAWCHAT_IO, reason);
 }
 
+/* The transfer of a sender that lost its state, and now offers the same again. */
+static struct transfer *by_content(struct clawchat *c, const struct tunnel *tunnel,
+				   const struct message *m)
+{
+	for (size_t i = 0; i < TRANSFERS_MAX; i++) {
+		struct transfer *t = &c->files->list[i];
+		if (is_of(t, tunnel) && t->is_stale && t->offer.size == m->size &&
+		    memcmp(t->offer.sha256, m->sha256, HASH_SIZE) == 0 &&
+		    t->offer.body.size == m->body.size &&
+		    memcmp(t->offer_name, m->body.data, m->body.size) == 0)
+			return t;
+	}
+	return NULL;
+}
+
+/* It is known: go on where we are. */
+static void take_known_offer(struct transfer *t, const struct message *m)
+{
+	memcpy(t->offer.transfer, m->transfer, sizeof(t->offer.transfer));
+	if (t->in != NULL)
+		memcpy(t->in->id, m->transfer, sizeof(t->in->id));
+	t->is_stale = false;
+	if (t->state == IN_RECEIVING)
+		t->state = IN_ANSWER;
+}
+
 static void take_offer(struct clawchat *c, struct tunnel *tunnel, const struct message *m)
 {
 	struct transfer *t = by_id(c, tunnel, m->transfer, false);
+	if (t == NULL)
+		t = by_content(c, tunnel, m);
 	if (t != NULL) {
-		/* Offered again after a lost association: go on where we are. */
-		if (t->state == IN_RECEIVING)
-			t->state = IN_ANSWER;
+		take_known_offer(t, m);
+		return;
+	}
+	if (is_finished(c, tunnel, m->transfer)) {
+		struct message result = { .type = MESSAGE_FILE_RESULT };
+		memcpy(result.transfer, m->transfer, sizeof(result.transfer));
+		/* Unsent, it is asked for again like this. */
+		(void)!tunnel_send(tunnel, 0, &result);
 		return;
 	}
 	t = take_place(c, tunnel->id);
@@ -516,7 +580,11 @@ void files_restart(struct clawchat *c, struct tunnel *tunnel)
 {
 	for (size_t i = 0; i < TRANSFERS_MAX; i++) {
 		struct transfer *t = &c->files->list[i];
-		if (is_of(t, tunnel) && t->out != NULL && t->state != OUT_HASHING)
+		if (!is_of(t, tunnel))
+			continue;
+		if (t->out == NULL)
+			t->is_stale = true;
+		else if (t->state != OUT_HASHING)
 			t->state = OUT_READY;
 	}
 }
