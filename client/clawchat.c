@@ -125,9 +125,6 @@ static bool make_link(struct clawchat *c)
 	if (config == NULL)
 		return false;
 	struct hello_config *hello = &config->hello;
-	hello->credential = CREDENTIAL_FILE;
-	memcpy(hello->id, relay->file_id, FILE_ID_SIZE);
-	memcpy(hello->psk, relay->shared_secret, KEY_SIZE);
 	memcpy(hello->server_id, relay->server_id, SERVER_ID_SIZE);
 	memcpy(hello->server_public, relay->server_public_key, X25519_SIZE);
 	hello->device = c->profile.device;
@@ -146,6 +143,7 @@ static bool make_link(struct clawchat *c)
 		memcpy(config->doors[i].key, door->key, KEY_SIZE);
 		config->door_count = i + 1;
 	}
+	enrolment_configure(c, config);
 	config->random = c->random;
 	config->cipher = packet_cipher_best();
 	c->link = link_create(config, c->now);
@@ -265,6 +263,7 @@ static enum clawchat_result status_result(uint8_t status)
 
 static void take_up(struct clawchat *c)
 {
+	enrolment_link_up(c);
 	c->peers_request = 0;
 	for (size_t i = 0; i < FINDS_MAX; i++)
 		c->finds[i].link_request = 0;
@@ -299,8 +298,10 @@ static void take_link_events(struct clawchat *c)
 			finds_link_event(c, &event);
 			break;
 		default:
-			tunnels_link_event(c, &event);
+			if (!enrolment_link_event(c, &event))
+				tunnels_link_event(c, &event);
 		}
+		bytes_wipe(&event, sizeof(event)); /* an enrolment's key */
 	}
 }
 
@@ -331,6 +332,7 @@ void clawchat_process(struct clawchat *c)
 		c->now = clock_now();
 		has_more = receive(c);
 		take_link_events(c);
+		enrolment_advance(c);
 		finds_advance(c);
 		delivery_advance(c->now.mono_ns);
 		tunnels_advance(c);
@@ -393,6 +395,8 @@ void clawchat_get_status(const struct clawchat *c, struct clawchat_status *out)
 	memset(out, 0, sizeof(*out));
 	snprintf(out->server_name, sizeof(out->server_name), "%s", c->profile.relay.server_name);
 	out->file_valid_until = c->profile.relay.valid_until_s;
+	out->is_enrolled = c->profile.enrolment.state == ENROLMENT_DONE;
+	snprintf(out->hint, sizeof(out->hint), "%s", enrolment_hint(c));
 	if (c->link == NULL)
 		return;
 	link_get_status(c->link, &link);

@@ -157,6 +157,8 @@ struct clawchat_status {
 	int64_t clock_offset_ms;         /* relay's clock minus ours */
 	uint32_t epoch;                  /* of the session's keys */
 	uint32_t reconnects;
+	bool is_enrolled;                /* connects without a security file */
+	char hint[160];                  /* why there may be no answer, and what to do; or empty */
 };
 CLAWCHAT_API void clawchat_get_status(const struct clawchat *c, struct clawchat_status *out);
 

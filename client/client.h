@@ -5,6 +5,7 @@
  *
  *   clawchat.c   open, connect, process: the loop's body
  *   security.c   security files: inspect, load, keygen
+ *   enrolment.c  from a file's secret to the device's own
  *   events.c     the queue of events
  *   tunnels.c    channel, peer and delivery of each contact
  *   texts.c      chat messages and their receipts
@@ -83,6 +84,7 @@ struct clawchat {
 	struct link *link;
 	struct instant now;              /* of the current clawchat_process() */
 	bool is_ended;
+	bool wants_confirm;              /* an enrolment is saved, the relay not told yet */
 	uint64_t delivery_next_ns;
 
 	struct tunnel *tunnels;
@@ -118,6 +120,17 @@ void events_clear(struct clawchat *c);
 uint8_t *client_frame(struct clawchat *c, struct packet **packet);
 void client_frame_done(struct clawchat *c);      /* the packet is ready to be sent */
 enum clawchat_result client_save_contacts(struct clawchat *c);
+
+/* ---- enrolment.c ------------------------------------------------------------------------ */
+
+/* Credentials, schedule and clock. */
+void enrolment_configure(const struct clawchat *c, struct link_config *config);
+/* False: not of this kind. */
+bool enrolment_link_event(struct clawchat *c, const struct link_event *event) MUST_CHECK;
+void enrolment_link_up(struct clawchat *c);
+void enrolment_advance(struct clawchat *c);
+/* Why there may be no answer, and what to do; empty: nothing that we know of. */
+const char *enrolment_hint(const struct clawchat *c);
 
 /* ---- tunnels.c -------------------------------------------------------------------------- */
 

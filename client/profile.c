@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/enrolment_json.h"
 #include "client/json_fields.h"
 #include "client/relay_json.h"
 #include "core/text.h"
@@ -194,7 +195,8 @@ static enum clawchat_result open_relay(struct profile *p, struct clawchat_error 
 	enum clawchat_result result = profile_read_json(p, RELAY_FILE, &object, error);
 	if (result != CLAWCHAT_OK || object == NULL)
 		return result;
-	p->has_relay = relay_json_read(object, &p->relay, &failed);
+	p->has_relay = relay_json_read(object, &p->relay, &failed) &&
+		       enrolment_json_read(object, p, &failed);
 	json_decref(object);
 	if (p->has_relay)
 		return CLAWCHAT_OK;
@@ -203,17 +205,51 @@ static enum clawchat_result open_relay(struct profile *p, struct clawchat_error 
 			    p->directory, failed);
 }
 
+enum clawchat_result profile_save_relay(const struct profile *p, struct clawchat_error *error)
+{
+	json_t *object = relay_json_make(&p->relay);
+	enrolment_json_add(object, p);
+	enum clawchat_result result = profile_write_json(p, RELAY_FILE, object, error);
+	json_decref(object);
+	return result;
+}
+
+/* The file's doors count: the schedule may have been replaced, which may be why it was asked for. */
+static void keep_psk(struct enrolment *enrolment)
+{
+	if (enrolment->state == ENROLMENT_DONE)
+		enrolment->state = ENROLMENT_PENDING;
+	enrolment->has_schedule = false;
+	bytes_wipe(&enrolment->schedule, sizeof(enrolment->schedule));
+}
+
 enum clawchat_result profile_set_relay(struct profile *p, const struct security_file *file,
 				       struct clawchat_error *error)
 {
-	json_t *object = relay_json_make(file);
-	enum clawchat_result result = profile_write_json(p, RELAY_FILE, object, error);
-	json_decref(object);
-	if (result != CLAWCHAT_OK)
-		return result;
+	struct security_file relay = p->relay;
+	struct enrolment enrolment = p->enrolment;
+	struct relay_clock clock = p->clock;
+	bool is_same = p->has_relay &&
+		       memcmp(relay.server_id, file->server_id, SERVER_ID_SIZE) == 0 &&
+		       memcmp(relay.server_public_key, file->server_public_key, X25519_SIZE) == 0;
 	p->relay = *file;
-	p->has_relay = true;
-	return CLAWCHAT_OK;
+	if (is_same) {
+		keep_psk(&p->enrolment);
+	} else {
+		bytes_wipe(&p->enrolment, sizeof(p->enrolment));
+		memset(&p->clock, 0, sizeof(p->clock));
+	}
+	enum clawchat_result result = profile_save_relay(p, error);
+	if (result == CLAWCHAT_OK) {
+		p->has_relay = true;
+	} else {
+		p->relay = relay;
+		p->enrolment = enrolment;
+		p->clock = clock;
+	}
+	bytes_wipe(&relay, sizeof(relay));
+	bytes_wipe(&enrolment, sizeof(enrolment));
+	return result;
 }
 
 /* ---- directory -------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  * One process at a time; each file is replaced in one step.
  *
  *   device.json    device key, identity key, peer static key, name
- *   relay.json     what the security file said, opened (0600)
+ *   relay.json     what the security file said, opened (0600); the enrolment; the relay's clock
  *   contacts.json  see contacts.h
  *   lock           held while the profile is open
  *
@@ -16,6 +16,31 @@
 
 enum { PROFILE_PATH_MAX = 4096, PROFILE_FILE_MAX = 1 << 20 };
 
+/*
+ * How this device may connect. Each state is on the disk before the relay hears of it.
+ *
+ *   NONE (file) --ENROL--> PENDING (psk, then file) --ENROLLED--> DONE (psk; no file's secret)
+ *                             ^                                     |
+ *                             +------ another file is loaded -------+
+ */
+enum enrolment_state { ENROLMENT_NONE, ENROLMENT_PENDING, ENROLMENT_DONE };
+
+struct enrolment {
+	enum enrolment_state state;
+	uint8_t psk[KEY_SIZE];
+	bool has_before;
+	uint8_t psk_before[KEY_SIZE];    /* PENDING: the relay may have this one instead */
+	bool has_schedule;
+	struct wire_schedule schedule;
+};
+
+/* What the relay said about time, for the next run. */
+struct relay_clock {
+	bool is_known;
+	int64_t offset_ns;               /* relay's clock minus ours */
+	uint64_t last_hello_ns;          /* the next one must be later */
+};
+
 struct profile {
 	char directory[PROFILE_PATH_MAX];
 	int lock_fd;
@@ -25,6 +50,8 @@ struct profile {
 	char name[NAME_SIZE_MAX + 1];
 	bool has_relay;
 	struct security_file relay;
+	struct enrolment enrolment;
+	struct relay_clock clock;
 };
 
 /* Open or make. `directory` NULL: the default place. `name` NULL: as kept, or the user's. */
@@ -32,7 +59,11 @@ enum clawchat_result profile_open(struct profile *p, const char *directory, cons
 				  struct clawchat_error *error) MUST_CHECK;
 void profile_close(struct profile *p);     /* wipes */
 
-/* Keep another relay's or a newer file. */
+/* Write relay, enrolment and clock as they are in `p`. */
+enum clawchat_result profile_save_relay(const struct profile *p,
+					struct clawchat_error *error) MUST_CHECK;
+
+/* Keep another relay's or a newer file. Of the same relay: a device PSK stays in use. */
 enum clawchat_result profile_set_relay(struct profile *p, const struct security_file *file,
 				       struct clawchat_error *error) MUST_CHECK;
 

@@ -123,7 +123,10 @@ void print_status(struct program *p)
 	output_line(&p->output, "port         generation %" PRIu64, status.door);
 	print_next(p, "next port   ", status.next_rotation);
 	output_line(&p->output, "key epoch    %" PRIu32, status.epoch);
-	print_next(p, "file until  ", status.file_valid_until);
+	if (status.is_enrolled)
+		output_line(&p->output, "file         not needed: this device is enrolled");
+	else
+		print_next(p, "file until  ", status.file_valid_until);
 	output_line(&p->output, "reconnects   %" PRIu32, status.reconnects);
 	print_clock(p, status.clock_offset_ms);
 }

@@ -145,6 +145,7 @@ json_t *status_json(const struct clawchat_status *status)
 	put_number(object, "door", status->door);
 	put_number(object, "next_rotation", status->next_rotation);
 	put_number(object, "file_valid_until", status->file_valid_until);
+	json_object_set_new(object, "is_enrolled", json_boolean(status->is_enrolled));
 	json_object_set_new(object, "clock_offset_ms", json_integer(status->clock_offset_ms));
 	put_number(object, "epoch", status->epoch);
 	put_number(object, "reconnects", status->reconnects);

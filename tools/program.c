@@ -121,6 +121,12 @@ const char *program_relay(const struct program *p, char out[LABEL_SIZE])
 static int no_answer(struct program *p)
 {
 	char relay[LABEL_SIZE];
+	struct clawchat_status status;
+	clawchat_get_status(p->client, &status);
+	if (status.hint[0] != '\0')
+		return output_error(&p->output, CLAWCHAT_NO_ANSWER,
+				    "%s: no answer within %u s; %s", program_relay(p, relay),
+				    p->options.timeout_s, status.hint);
 	return output_error(&p->output, CLAWCHAT_NO_ANSWER,
 			    "%s: no answer within %u s: it is away, UDP is blocked, or this clock "
 			    "is wrong; check the network, then try again",
