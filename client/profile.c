@@ -214,7 +214,7 @@ enum clawchat_result profile_save_relay(const struct profile *p, struct clawchat
 	return result;
 }
 
-/* The file's doors count: the schedule may have been replaced, which may be why it was asked for. */
+/* The file's doors count: the schedule may have been replaced, and that be why it was asked for. */
 static void keep_psk(struct enrolment *enrolment)
 {
 	if (enrolment->state == ENROLMENT_DONE)
@@ -231,7 +231,8 @@ enum clawchat_result profile_set_relay(struct profile *p, const struct security_
 	struct relay_clock clock = p->clock;
 	bool is_same = p->has_relay &&
 		       memcmp(relay.server_id, file->server_id, SERVER_ID_SIZE) == 0 &&
-		       memcmp(relay.server_public_key, file->server_public_key, X25519_SIZE) == 0;
+		       bytes_equal(relay.server_public_key, file->server_public_key,
+				   X25519_SIZE);
 	p->relay = *file;
 	if (is_same) {
 		keep_psk(&p->enrolment);

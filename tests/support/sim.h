@@ -45,6 +45,7 @@ struct sim_config {
 	uint32_t channels;               /* 0: 4 for each session */
 	uint32_t keepalive_s;            /* 0: 25 */
 	uint64_t idle_timeout_ns;        /* 0: SESSION_IDLE_NS */
+	uint32_t enrols;                 /* devices that the file may enrol; 0: none */
 	struct sim_quality quality;      /* of all paths at first; delay_ns 0: 20 ms */
 };
 
@@ -59,6 +60,26 @@ struct sim_app {
 	/* Called after all input and when its deadline has come; sends with sim_send(). Returns
 	 * when to be called again, as mono_ns. */
 	uint64_t (*tick)(void *state, struct sim_client *c, struct instant now);
+};
+
+/* Steps of an enrolment, each told before the next thing is done. */
+enum sim_enrol_step {
+	SIM_ENROL_OFFERED,               /* the client has the offer, nothing is saved */
+	SIM_ENROL_KEPT,                  /* the client has saved it, the relay is not told */
+	SIM_ENROL_CONFIRMED,             /* the relay is told, nothing is saved there */
+	SIM_ENROL_SAVED,                 /* the relay has saved it, the client is not told */
+	SIM_ENROL_DONE,                  /* the client is told, the file's secret still there */
+	SIM_ENROL_STEPS,
+};
+
+/* What a client has on its disk, beside what never changes. */
+struct sim_profile {
+	bool has_file, has_psk, has_before;
+	uint8_t psk[KEY_SIZE], before[KEY_SIZE];
+	bool has_schedule, has_clock;
+	struct wire_schedule schedule;
+	int64_t clock_offset_ns;
+	uint64_t last_timestamp_ns;
 };
 
 /* What a client knows of another, kept over reconnects. */
@@ -103,6 +124,12 @@ struct sim_client {
 	bool is_cut;                     /* partitioned: nothing passes either way */
 	uint64_t wake_ns;
 	uint64_t last_timestamp_ns;      /* of its HELLOs, as the relay keeps it over restarts */
+	bool is_enrolled;                /* likewise */
+	uint8_t psk[KEY_SIZE];           /* likewise */
+	struct session_id enrolling;     /* generation 0: none */
+	uint8_t enrolling_psk[KEY_SIZE];
+	struct sim_profile profile;
+	bool is_asleep;
 
 	unsigned ups, downs, refusals;
 	struct link_event last_state;    /* latest UP, DOWN or REFUSED */
@@ -161,9 +188,23 @@ uint64_t sim_verdicts(const struct sim *sim, enum verdict verdict);
 bool sim_find_session(struct sim *sim, const struct sim_client *c, struct keeper_session *out)
 	MUST_CHECK;
 
+/* Doors that open from now on have their port by this draw of the schedule: the first ones are
+ * taken. */
+void sim_set_port_draw(struct sim *sim, unsigned draw);
+/* True stops whoever is at that step before it does the next thing. NULL: nobody. */
+void sim_set_enrol_hook(struct sim *sim,
+			bool (*stops)(void *state, struct sim_client *c, enum sim_enrol_step step),
+			void *state);
+/* The relay forgets a device, as after an old copy was restored. */
+void sim_forget_device(struct sim_client *c);
+
 /* ---- clients ----------------------------------------------------------------------------- */
 
 struct sim_client *sim_add_client(struct sim *sim, const struct sim_client_config *config);
+/* A crash, and a new start with what is on its disk. */
+void sim_restart_client(struct sim_client *c);
+/* Its machine sleeps: it does nothing and hears nothing, but its clocks go on. */
+void sim_sleep(struct sim_client *c, bool is_asleep);
 /* GOODBYE, and no more. */
 void sim_stop_client(struct sim_client *c);
 bool sim_is_up(const struct sim_client *c);

@@ -161,6 +161,7 @@ static void take_event(struct sim_client *c, const struct link_event *event)
 		c->last_state = *event;
 		all_channels_gone(c);
 	}
+	sim_client_save(c, event);
 	if (event->type == LINK_EVENT_PEERS || event->type == LINK_EVENT_FOUND)
 		c->last_answer = *event;
 	if (c->config.app == NULL)
@@ -205,7 +206,7 @@ static void wake_at(struct sim_client *c, uint64_t at_ns)
 
 void sim_client_wake(struct sim_client *c)
 {
-	if (c->link == NULL)
+	if (c->link == NULL || c->is_asleep)
 		return;
 	drain(c);
 	uint64_t at_ns = NEVER;
@@ -228,7 +229,7 @@ void sim_client_receive(struct sim_client *c, struct sim_datagram *datagram)
 	uint32_t channel;
 	struct view blob;
 
-	if (c->link == NULL)
+	if (c->link == NULL || c->is_asleep)
 		return;
 	c->datagrams_in++;
 	packet.path.remote = datagram->from;
@@ -273,10 +274,29 @@ struct sim_client *sim_add_client(struct sim *sim, const struct sim_client_confi
 	device_id_of(c->link_config.hello.device.public, c->device_id);
 	c->address = sim_new_address(sim);
 	c->up = c->down = sim->config.quality;
+	c->profile.has_file = true;
 	c->link = link_create(&c->link_config, client_now(c));
 	assert_non_null(c->link);
 	sim_client_wake(c);
 	return c;
+}
+
+void sim_restart_client(struct sim_client *c)
+{
+	link_destroy(c->link);
+	all_channels_gone(c);
+	sim_client_configure(c);
+	c->link = link_create(&c->link_config, client_now(c));
+	assert_non_null(c->link);
+	c->wake_ns = NEVER;
+	sim_client_wake(c);
+}
+
+void sim_sleep(struct sim_client *c, bool is_asleep)
+{
+	c->is_asleep = is_asleep;
+	c->wake_ns = NEVER;
+	sim_client_wake(c);
 }
 
 void sim_client_fini(struct sim_client *c)

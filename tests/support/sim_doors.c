@@ -21,7 +21,8 @@ static void open_door(struct sim *sim, uint64_t generation, uint8_t key[KEY_SIZE
 	assert_true(i < DOORS_MAX);
 	r->doors[i] = (struct sim_door){ .is_open = true,
 					 .generation = generation,
-					 .port = schedule_port(&r->schedule, generation, 0) };
+					 .port = schedule_port(&r->schedule, generation,
+							       r->port_draw) };
 	schedule_door_key(&r->schedule, generation, key);
 	door_keys_derive(key, &keys);
 	assert_true(keeper_open_door(r->keeper, generation, r->doors[i].port, &keys));
@@ -109,6 +110,11 @@ const struct sim_door *sim_door_at(const struct sim *sim, const struct address *
 
 struct address sim_door_address(const struct sim *sim, uint64_t generation)
 {
+	for (size_t i = 0; i < DOORS_MAX; i++) {
+		const struct sim_door *door = &sim->relay.doors[i];
+		if (door->is_open && door->generation == generation)
+			return address_v4(192, 0, 2, 1, door->port);
+	}
 	return address_v4(192, 0, 2, 1, schedule_port(&sim->relay.schedule, generation, 0));
 }
 

@@ -67,6 +67,8 @@ struct sim_relay {
 	uint8_t file_id[FILE_ID_SIZE];
 	struct schedule schedule;
 	struct sim_door doors[DOORS_MAX];
+	unsigned port_draw;
+	uint32_t enrolled;               /* devices, by the file */
 	struct random_seeded seeded;
 	struct random_source random;
 	struct table *table;
@@ -93,6 +95,8 @@ struct sim {
 	struct sim_client *clients[SIM_CLIENTS_MAX];
 	unsigned client_count;
 	uint32_t next_host;              /* of addresses given out */
+	bool (*enrol_stops)(void *state, struct sim_client *c, enum sim_enrol_step step);
+	void *enrol_state;
 	sim_tap *tap;
 	void *tap_state;
 	struct sim_watch watches[SIM_WATCHES_MAX];
@@ -123,6 +127,15 @@ void sim_relay_fini(struct sim *sim);
 void sim_relay_receive(struct sim *sim, struct sim_datagram *datagram, uint64_t door);
 void sim_relay_wake(struct sim *sim);
 void sim_relay_client_config(struct sim *sim, bool is_by_file, struct link_config *out);
+
+/* sim_enrol.c */
+bool sim_enrol_stops(struct sim_client *c, enum sim_enrol_step step);
+bool sim_find_device(struct sim *sim, const struct sim_client *c, struct credential *out);
+void sim_relay_start_enrolment(struct sim *sim);         /* the schedule, to the keeper */
+void sim_relay_note_enrolment(struct sim_client *c, const struct keeper_event *event);
+void sim_relay_end_enrolments(struct sim *sim);
+void sim_client_save(struct sim_client *c, const struct link_event *event);
+void sim_client_configure(struct sim_client *c);         /* by what is on its disk */
 
 /* sim_client.c */
 void sim_client_receive(struct sim_client *c, struct sim_datagram *datagram);

@@ -23,15 +23,20 @@ static bool find_credential(void *state, const struct hello_request *request, ui
 	uint8_t device[DEVICE_ID_SIZE];
 
 	(void)wall_ns;
-	if (request->payload.credential != CREDENTIAL_FILE ||
-	    memcmp(request->payload.id, sim->relay.file_id, FILE_ID_SIZE) != 0)
-		return false;
 	device_id_of(request->device_public, device);
 	const struct sim_client *c = client_of_device(sim, device);
+	if (request->payload.credential == CREDENTIAL_DEVICE)
+		return sim_find_device(sim, c, out);
+	if (memcmp(request->payload.id, sim->relay.file_id, FILE_ID_SIZE) != 0)
+		return false;
 	*out = (struct credential){ .status = STATUS_OK };
 	memcpy(out->psk, sim->relay.psk, KEY_SIZE);
 	memcpy(out->file_id, sim->relay.file_id, FILE_ID_SIZE);
 	out->last_timestamp_ns = c != NULL ? c->last_timestamp_ns : 0;
+	out->may_enrol = sim->config.enrols > 0;
+	if (out->may_enrol && sim->relay.enrolled >= sim->config.enrols &&
+	    (c == NULL || !c->is_enrolled))
+		out->status = STATUS_SPENT;
 	return true;
 }
 
@@ -55,10 +60,10 @@ static void quiesce(void *state)
 
 static void event(void *state, const struct keeper_event *event)
 {
-	if (event->type != KEEPER_SESSION_UP)
-		return;
 	struct sim_client *c = client_of_device(sim_of(state), event->device);
-	if (c != NULL)
+	if (event->type == KEEPER_ENROL)
+		sim_relay_note_enrolment(c, event);
+	if (event->type == KEEPER_SESSION_UP && c != NULL)
 		c->last_timestamp_ns = event->timestamp_ns;
 }
 
@@ -115,6 +120,7 @@ static void start_keeper(struct sim *sim)
 	};
 	r->keeper = keeper_create(&config);
 	assert_non_null(r->keeper);
+	sim_relay_start_enrolment(sim);
 }
 
 static void wake_at(struct sim *sim, uint64_t at_ns)
@@ -292,6 +298,7 @@ void sim_relay_wake(struct sim *sim)
 		run_worker(sim, &r->workers[i]);
 	run_keeper(sim, &r->frames, UINT32_MAX);
 	run_keeper(sim, &r->hellos, sim->config.hellos_per_ms);
+	sim_relay_end_enrolments(sim);
 	sim_doors_tick(sim);
 	uint64_t deadline_ns = earliest(keeper_tick(r->keeper, sim->now), sim_doors_deadline(sim));
 	uint64_t soonest_ns = sim->now.mono_ns + NS_PER_MS;
