@@ -148,7 +148,7 @@ static void write_command(char *out, const struct own_relay *r,
 			    "--network.listen=%s --network.listen6=none --network.workers=1 "
 			    "--rotation.interval=7d --admin.socket=%s --limits.idle_timeout=1d "
 			    "--limits.handshake_rate=1000000 --limits.handshake_burst=1000000 "
-			    "--log.level=error",
+			    "--security.file_max_devices=0 --log.level=error",
 			    config->under, config->daemon, r->directory, address, address,
 			    r->admin);
 	for (size_t i = 0; i < config->override_count && used < COMMAND_MAX; i++)

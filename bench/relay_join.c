@@ -44,6 +44,19 @@ static void send_control(struct relay_peers *r, struct relay_peer *peer,
 		relay_send_frame(r, peer->socket, packet, relay_seal(r, peer, packet, w.size));
 }
 
+void relay_acknowledge(struct relay_peers *r, struct relay_peer *peer, struct view plain)
+{
+	struct frame frame;
+	while (frame_next(&plain, &frame) == FRAME_READ) {
+		if (!frame_is_reliable(frame.type))
+			continue;
+		peer->is_ack_due = true;
+		peer->expected += frame.sequence == peer->expected;
+	}
+	if (peer->is_ack_due)
+		send_control(r, peer, NULL);
+}
+
 /* ---- joining ----------------------------------------------------------------------------- */
 
 enum join_state { JOIN_FREE, JOIN_ASKED, JOIN_ACCEPTED };

@@ -221,7 +221,12 @@ static void read_one(struct relay_peers *r, const uint8_t *shown, struct arrival
 		return;
 	peer->received++;
 	a->kind = (uint8_t)r->kind_of_size[bucket_of(a->size)];
-	if (a->wants_stamp && open_packet(r, peer, &header, a, &plain))
+	bool is_control = a->kind == LOAD_NOTHING;
+	if ((!is_control && !a->wants_stamp) || !open_packet(r, peer, &header, a, &plain))
+		return;
+	if (is_control)
+		relay_acknowledge(r, peer, plain);
+	else
 		take_stamp(a, plain);
 }
 

@@ -108,5 +108,7 @@ size_t relay_write_hello(struct relay_peers *r, struct attempt *a, uint8_t *fram
 void relay_make_device(struct relay_peers *r, struct hello_config *out);
 /* What is lost here is repeated like what the network loses. */
 void relay_send_frame(struct relay_peers *r, uint32_t socket, uint8_t *frame, size_t size);
+/* Control frames of a peer that waits for none: acknowledge, or the relay ends the session. */
+void relay_acknowledge(struct relay_peers *r, struct relay_peer *peer, struct view plain);
 /* Whose packet is it? Opened in place. NULL: nobody's. */
 struct relay_peer *relay_open(struct relay_peers *r, struct arrival *a, struct view *plain);
