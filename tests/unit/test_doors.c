@@ -1,0 +1,308 @@
+#include "relay/doors.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/udp_socket.h"
+#include "tests/support/crew.h"
+#include "tests/support/udp.h"
+
+enum {
+	INTERVAL_S = 1000,
+	NOTICE_S = 100,
+	GRACE_S = 200,
+	GENERATION = 5000,
+	WORKERS = 3,
+	PORT_FIRST = 20000,       /* below what the system lends out */
+	PORT_LAST = 29999,
+};
+
+/* Wall clock: `seconds` into the generation. */
+static uint64_t at(uint64_t generation, uint64_t seconds)
+{
+	return (generation * INTERVAL_S + seconds) * NS_PER_S;
+}
+
+struct fixture {
+	struct crew *crew;
+	struct doors doors;
+};
+
+static struct doors_config config_of(struct crew *c)
+{
+	struct doors_config config = {
+		.schedule = { .interval_s = INTERVAL_S,
+			      .port_first = PORT_FIRST,
+			      .port_last = PORT_LAST },
+		.notice_s = NOTICE_S,
+		.grace_s = GRACE_S,
+		.bind_v4 = address_v4(127, 0, 0, 1, 0),
+		.bind_v6 = { .ip = { [15] = 1 }, .port = 1 },
+		.random = c->random,
+		.workers = c->workers,
+		.worker_count = c->worker_count,
+		.keeper = c->keeper,
+	};
+	/* Other ports at each run: two at once must not meet. */
+	random_fill(&c->random, config.schedule.secret, KEY_SIZE);
+	return config;
+}
+
+static void start_with(struct fixture *f, enum door_mode mode, uint16_t port)
+{
+	f->crew = crew_create(&(struct crew_config){
+		.engine = ENGINE_EPOLL, .workers = WORKERS, .has_keeper = true });
+	struct doors_config config = config_of(f->crew);
+	config.mode = mode;
+	if (port != 0)
+		config.schedule.port_first = config.schedule.port_last = port;
+	doors_init(&f->doors, &config);
+	bytes_wipe(&config, sizeof(config));
+}
+
+static void stop(struct fixture *f)
+{
+	crew_destroy(f->crew);
+	doors_fini(&f->doors);
+}
+
+static uint16_t port_of(const struct fixture *f, uint64_t generation)
+{
+	const struct open_door *door = doors_find(&f->doors, generation);
+	return door != NULL ? door->port : 0;
+}
+
+/* ---- looking from outside ----------------------------------------------------------------- */
+
+struct expectation {
+	struct crew *crew;
+	uint64_t count;
+};
+
+static bool has_counted(void *state)
+{
+	const struct expectation *e = state;
+	return crew_verdicts(e->crew, PKT_DROP_SIZE) >= e->count;
+}
+
+/* Both families bring datagrams to the workers. */
+static void expect_open(struct fixture *f, uint16_t port)
+{
+	struct address to[2] = { address_v4(127, 0, 0, 1, port),
+				 { .ip = { [15] = 1 }, .port = port } };
+	assert_int_not_equal(port, 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct address any = to[i];
+		any.port = 0;
+		int fd = udp_test_open(&any);
+		struct expectation one = { f->crew, crew_verdicts(f->crew, PKT_DROP_SIZE) + 1 };
+		udp_test_send(fd, &to[i], "x", 1);
+		crew_wait(has_counted, &one);
+		close(fd);
+	}
+}
+
+static bool can_bind(void *state)
+{
+	const struct address here = address_v4(127, 0, 0, 1, *(uint16_t *)state);
+	int fd = udp_socket_open(&here, &(struct udp_socket_options){ 0 });
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static void expect_closed(uint16_t port)
+{
+	crew_wait(can_bind, &port);
+}
+
+/* ---- tests -------------------------------------------------------------------------------- */
+
+/*
+ * Goal:   the next door opens at its notice, the old one closes a grace after its time.
+ * Method: time is an argument: the moments before and at each change.
+ */
+static void test_a_day(void **state)
+{
+	struct fixture f;
+	uint64_t opened;
+	(void)state;
+	start_with(&f, DOOR_MODE_SCHEDULE, 0);
+	const struct schedule *s = &f.doors.config.schedule;
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 10)), 0);
+	assert_int_equal(port_of(&f, GENERATION), schedule_port(s, GENERATION, 0));
+	assert_ptr_equal(doors_current(&f.doors, at(GENERATION, 999)),
+			 doors_find(&f.doors, GENERATION));
+	expect_open(&f, port_of(&f, GENERATION));
+
+	assert_int_equal(doors_tick(&f.doors, at(GENERATION, 10), &opened),
+			 at(GENERATION, INTERVAL_S - NOTICE_S));
+	assert_int_equal(opened, 0);
+	(void)doors_tick(&f.doors, at(GENERATION, INTERVAL_S - NOTICE_S) - 1, &opened);
+	assert_int_equal(opened, 0);
+	uint64_t next = doors_tick(&f.doors, at(GENERATION, INTERVAL_S - NOTICE_S), &opened);
+	assert_int_equal(opened, GENERATION + 1);
+	assert_int_equal(next, at(GENERATION + 1, 0));
+	assert_int_equal(f.doors.rotations, 1);
+	uint16_t old = port_of(&f, GENERATION);
+	expect_open(&f, old);
+	expect_open(&f, port_of(&f, GENERATION + 1));
+
+	next = doors_tick(&f.doors, at(GENERATION + 1, 0), &opened);
+	assert_int_equal(opened, 0);
+	assert_int_equal(next, at(GENERATION + 1, GRACE_S));
+	assert_ptr_equal(doors_current(&f.doors, at(GENERATION + 1, 0)),
+			 doors_find(&f.doors, GENERATION + 1));
+	(void)doors_tick(&f.doors, at(GENERATION + 1, GRACE_S) - 1, &opened);
+	assert_int_equal(port_of(&f, GENERATION), old);
+	next = doors_tick(&f.doors, at(GENERATION + 1, GRACE_S), &opened);
+	assert_null(doors_find(&f.doors, GENERATION));
+	assert_int_equal(next, at(GENERATION + 1, INTERVAL_S - NOTICE_S));
+	expect_closed(old);
+	expect_open(&f, port_of(&f, GENERATION + 1));
+	stop(&f);
+}
+
+/* Goal: a busy port costs a draw, also where its holder would share it. */
+static void test_busy_port(void **state)
+{
+	struct fixture f;
+	(void)state;
+	for (int shared = 0; shared < 2; shared++) {
+		start_with(&f, DOOR_MODE_SCHEDULE, 0);
+		const struct schedule *s = &f.doors.config.schedule;
+		const struct address taken =
+			address_v4(127, 0, 0, 1, schedule_port(s, GENERATION, 0));
+		int fd = udp_socket_open(&taken, &(struct udp_socket_options){
+							 .share_port = shared == 1 });
+		assert_true(fd >= 0);
+		assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), 0);
+		assert_int_equal(port_of(&f, GENERATION), schedule_port(s, GENERATION, 1));
+		assert_int_equal(f.doors.ports_skipped, 1);
+		expect_open(&f, port_of(&f, GENERATION));
+		assert_true(udp_test_is_silent(fd));
+		close(fd);
+		stop(&f);
+	}
+}
+
+/* Goal: what cannot be opened is said, and tried again. */
+static void test_no_port(void **state)
+{
+	struct fixture f;
+	uint64_t opened;
+	const struct address any = address_v4(127, 0, 0, 1, 0);
+	(void)state;
+	int fd = udp_test_open(&any);
+	uint16_t port = udp_test_address(fd).port;
+	start_with(&f, DOOR_MODE_SCHEDULE, port);
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), -EADDRINUSE);
+	assert_null(doors_current(&f.doors, at(GENERATION, 0)));
+	uint64_t next = doors_tick(&f.doors, at(GENERATION, 1), &opened);
+	assert_int_equal(opened, 0);
+	assert_int_equal(f.doors.failure, -EADDRINUSE);
+	assert_int_equal(next, at(GENERATION, 1 + DOORS_RETRY_S));
+	close(fd);
+	(void)doors_tick(&f.doors, next, &opened);
+	assert_int_equal(opened, GENERATION);
+	assert_int_equal(f.doors.failure, 0);
+	assert_int_equal(port_of(&f, GENERATION), port);
+	stop(&f);
+}
+
+/* Goal: all generations of a fixed port live on it, each under keys of its own. */
+static void test_fixed(void **state)
+{
+	struct fixture f;
+	uint64_t opened;
+	const struct address any = address_v4(127, 0, 0, 1, 0);
+	(void)state;
+	int fd = udp_test_open(&any);
+	uint16_t port = udp_test_address(fd).port;
+	close(fd);
+	start_with(&f, DOOR_MODE_FIXED, port);
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), 0);
+	(void)doors_tick(&f.doors, at(GENERATION, INTERVAL_S - 1), &opened);
+	assert_int_equal(opened, GENERATION + 1);
+	const struct open_door *old = doors_find(&f.doors, GENERATION);
+	const struct open_door *new = doors_find(&f.doors, GENERATION + 1);
+	assert_int_equal(old->port, port);
+	assert_int_equal(new->port, port);
+	assert_memory_not_equal(old->key, new->key, KEY_SIZE);
+	assert_int_equal(doors_rotate_now(&f.doors, at(GENERATION, INTERVAL_S - 1), &opened),
+			 -EOPNOTSUPP);
+	(void)doors_tick(&f.doors, at(GENERATION + 1, GRACE_S), &opened);
+	assert_null(doors_find(&f.doors, GENERATION));
+	expect_open(&f, port);
+	stop(&f);
+}
+
+static void test_random(void **state)
+{
+	struct fixture f;
+	(void)state;
+	start_with(&f, DOOR_MODE_RANDOM, 0);
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), 0);
+	uint16_t port = port_of(&f, GENERATION);
+	assert_in_range(port, PORT_FIRST, PORT_LAST);
+	expect_open(&f, port);
+	stop(&f);
+}
+
+/* Goal: the clock may be wrong for a while: doors follow it, and none is left for ever. */
+static void test_clock_is_set(void **state)
+{
+	struct fixture f;
+	uint64_t opened;
+	(void)state;
+	start_with(&f, DOOR_MODE_SCHEDULE, 0);
+	assert_int_equal(doors_start(&f.doors, at(GENERATION + 900, 0)), 0);
+	uint16_t wrong = port_of(&f, GENERATION + 900);
+	(void)doors_tick(&f.doors, at(GENERATION, 0), &opened);
+	assert_int_equal(opened, GENERATION);
+	assert_null(doors_find(&f.doors, GENERATION + 900));
+	expect_closed(wrong);
+	expect_open(&f, port_of(&f, GENERATION));
+	/* Over the notice and the beginning, as after a sleep. */
+	(void)doors_tick(&f.doors, at(GENERATION + 7, 3), &opened);
+	assert_int_equal(opened, GENERATION + 7);
+	assert_null(doors_find(&f.doors, GENERATION));
+	stop(&f);
+}
+
+/* Goal: by hand as often as there is room; each closes in its own time. */
+static void test_rotated_by_hand(void **state)
+{
+	struct fixture f;
+	uint64_t opened;
+	(void)state;
+	start_with(&f, DOOR_MODE_SCHEDULE, 0);
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), 0);
+	for (uint64_t k = 1; k < DOORS_MAX; k++) {
+		assert_int_equal(doors_rotate_now(&f.doors, at(GENERATION, k), &opened), 0);
+		assert_int_equal(opened, GENERATION + k);
+		expect_open(&f, port_of(&f, opened));
+	}
+	assert_int_equal(doors_rotate_now(&f.doors, at(GENERATION, 9), &opened), -ENOSPC);
+	(void)doors_tick(&f.doors, at(GENERATION, 10), &opened);
+	for (uint64_t k = 0; k < DOORS_MAX; k++)
+		assert_non_null(doors_find(&f.doors, GENERATION + k));
+	(void)doors_tick(&f.doors, at(GENERATION + 1, GRACE_S), &opened);
+	assert_null(doors_find(&f.doors, GENERATION));
+	stop(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_day),
+		cmocka_unit_test(test_busy_port),
+		cmocka_unit_test(test_no_port),
+		cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_clock_is_set),
+		cmocka_unit_test(test_rotated_by_hand),
+	};
+	return cmocka_run_group_tests(tests, test_crypto_start, test_crypto_stop);
+}
