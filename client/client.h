@@ -9,7 +9,7 @@
  *   events.c     the queue of events
  *   tunnels.c    channel, peer and delivery of each contact
  *   texts.c      chat messages and their receipts
- *   files.c      file transfers
+ *   files*.c     file transfers
  *   find.c       who is meant by a name
  *
  * Owner: one thread.
