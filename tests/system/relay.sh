@@ -210,7 +210,8 @@ test_config() {
 	check "$engine: --check-config" clawchatd --check-config --network.engine="$engine" \
 		--server.public_ip=127.0.0.1
 	clawchatd --print-config --network.engine="$engine" --network.workers=3 \
-		--server.public_ip=127.0.0.1 --server.name='A name' --rotation.interval=90m >"$first"
+		--server.public_ip=127.0.0.1 \
+		--server.name='A name' --rotation.interval=90m >"$first"
 	clawchatd --print-config -c "$first" >"$second"
 	check "$engine: --print-config reads back the same" cmp "$first" "$second"
 	check "$engine: and has what was asked for" grep -q '^workers = 3$' "$first"

@@ -19,8 +19,8 @@ enum {
 	LENGTH_MAX = 65507,       /* the largest UDP payload over IPv4 */
 	PACE = 64,                /* datagrams between two looks whether the relay is well */
 	PACE_BYTES = 1 << 20,     /* likewise: fits its socket's buffer */
-	WARM_UP = 4096,           /* first lengths: until then buffers are touched for the first time */
-	GROWTH_MAX = 1 << 20,     /* bytes: noise of an allocator, not a leak of 10 bytes a datagram */
+	WARM_UP = 4096,           /* first lengths: buffers are touched for the first time */
+	GROWTH_MAX = 1 << 20,     /* bytes: an allocator's noise, no leak of 10 a datagram */
 	WAIT_S = 30,
 	TAKEN_MAX = 8,
 	REPEATS = 20,

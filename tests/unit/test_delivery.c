@@ -404,7 +404,8 @@ static void starts_and_stops_again(void **state)
 		deliveries_init(&w, test_seed());
 		deliveries_connect(&w);
 		deliveries_fini(&w);
-		assert_in_range(count_threads(), threads_before, threads_before + 1); /* the library's idle one */
+		/* The library has an idle one. */
+		assert_in_range(count_threads(), threads_before, threads_before + 1);
 	}
 }
 
