@@ -410,6 +410,8 @@ void clawchat_get_status(const struct clawchat *c, struct clawchat_status *out)
 	out->next_rotation = link.next_rotation_ns / NS_PER_S;
 	out->clock_offset_ms = link.clock_offset_ns / (int64_t)NS_PER_MS;
 	out->epoch = link.epoch;
+	out->is_enrolling = link.state == LINK_ESTABLISHED && !out->is_enrolled &&
+			    !link.is_by_device && c->profile.relay.enrol_max_devices > 0;
 	out->reconnects = link.handshakes > 0 ? link.handshakes - 1 : 0;
 }
 

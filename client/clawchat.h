@@ -158,6 +158,7 @@ struct clawchat_status {
 	uint32_t epoch;                  /* of the session's keys */
 	uint32_t reconnects;
 	bool is_enrolled;                /* connects without a security file */
+	bool is_enrolling;               /* connected by a file, and about to need none: wait */
 	char hint[160];                  /* why there may be no answer, and what to do; or empty */
 };
 CLAWCHAT_API void clawchat_get_status(const struct clawchat *c, struct clawchat_status *out);

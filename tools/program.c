@@ -1,6 +1,7 @@
 #include "tools/program.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 
 enum {
 	FIND_AGAIN_MS = 2000, /* a peer that is not there yet is asked for again */
+	ENROL_WAIT_MS = 500,  /* for the end of an enrolment: two round trips and a disk */
+	ENROL_POLL_MS = 10,
 	ID_BEGINNING = 8,     /* characters that the library takes for an id */
 };
 
@@ -89,12 +92,28 @@ int program_open(struct program *p)
 	return p->options.file != NULL ? program_load(p, p->options.file) : 0;
 }
 
+/* A first connection that ends too soon would leave the device with nothing but its file. */
+static void finish_enrolment(struct program *p)
+{
+	struct clawchat_status status;
+	uint64_t end_ms = client_loop_now_ms() + ENROL_WAIT_MS;
+	for (;;) {
+		clawchat_get_status(p->client, &status);
+		if (!status.is_enrolling || client_loop_now_ms() >= end_ms)
+			return;
+		struct pollfd fd = { .fd = clawchat_fd(p->client), .events = POLLIN };
+		(void)poll(&fd, 1, ENROL_POLL_MS);
+		clawchat_process(p->client);
+	}
+}
+
 void program_close(struct program *p)
 {
 	output_bar_clear(&p->output);
 	client_loop_attach(&p->loop, NULL);
 	if (p->client == NULL)
 		return;
+	finish_enrolment(p);
 	clawchat_disconnect(p->client);
 	clawchat_close(p->client);
 	p->client = NULL;

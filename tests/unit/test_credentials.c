@@ -90,6 +90,129 @@ static void all_files_can_be_revoked(void **state)
 	credentials_destroy(c);
 }
 
+/* ---- devices ---------------------------------------------------------------------------- */
+
+static struct credential_device device_of(uint8_t public_first, uint8_t file)
+{
+	const uint8_t public[X25519_SIZE] = { public_first };
+	struct credential_device device = { .file_id = { file }, .last_timestamp_ns = 5 };
+	device_id_of(public, device.id);
+	memset(device.psk, public_first, KEY_SIZE);
+	return device;
+}
+
+static bool find_device(struct credentials *c, uint8_t public_first, struct credential *out)
+{
+	struct hello_request request = { .payload = { .credential = CREDENTIAL_DEVICE },
+					 .device_public = { public_first } };
+	device_id_of(request.device_public, request.payload.id);
+	return credentials_find(c, &request, NOW_NS, out);
+}
+
+static void an_enrolled_device_needs_no_file(void **state)
+{
+	const struct credential_device device = device_of(9, 1);
+	struct credentials *c = make();
+	struct credential found;
+
+	(void)state;
+	credentials_note_timestamp(c, device.id, 7);
+	assert_false(find_device(c, 9, &found)); /* heard of, not enrolled */
+	assert_true(credentials_enrol_device(c, &device));
+	assert_true(credentials_is_enrolled(c, device.id));
+	assert_true(find_device(c, 9, &found));
+	assert_int_equal(found.status, STATUS_OK);
+	assert_memory_equal(found.psk, device.psk, KEY_SIZE);
+	assert_memory_equal(found.file_id, device.file_id, FILE_ID_SIZE);
+	assert_int_equal(found.last_timestamp_ns, 7); /* the newer one */
+	assert_false(found.may_enrol);
+	assert_false(find_device(c, 10, &found));
+
+	/* A device id that is not that of the device key. */
+	struct hello_request other = { .payload = { .credential = CREDENTIAL_DEVICE },
+				       .device_public = { 10 } };
+	memcpy(other.payload.id, device.id, DEVICE_ID_SIZE);
+	assert_false(credentials_find(c, &other, NOW_NS, &found));
+	credentials_destroy(c);
+}
+
+static void a_file_is_spent_for_all_but_its_devices(void **state)
+{
+	static const uint32_t max[] = { 0, 1, 2 };
+	struct credential found;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof max / sizeof max[0]; i++) {
+		struct credential_file file = file_of(1);
+		struct credentials *c = make();
+		file.max_devices = max[i];
+		assert_true(credentials_put_file(c, &file));
+		for (uint8_t d = 0; d < max[i]; d++) {
+			const struct credential_device device = device_of((uint8_t)(20 + d), 1);
+			assert_true(find(c, 1, (uint8_t)(20 + d), &found));
+			assert_int_equal(found.status, STATUS_OK);
+			assert_true(found.may_enrol);
+			assert_true(credentials_enrol_device(c, &device));
+			assert_true(credentials_enrol_device(c, &device)); /* spends nothing */
+		}
+		assert_true(find(c, 1, 9, &found));
+		assert_int_equal(found.status, max[i] == 0 ? STATUS_OK : STATUS_SPENT);
+		assert_int_equal(found.may_enrol, max[i] > 0);
+		if (max[i] > 0)
+			assert_true(find(c, 1, 20, &found) && found.status == STATUS_OK);
+		credentials_destroy(c);
+	}
+}
+
+static void a_revoked_file_takes_its_devices_along(void **state)
+{
+	const struct credential_device first = device_of(9, 1), second = device_of(10, 2);
+	const struct credential_device of_old = device_of(11, 3);
+	static const uint8_t zeros[KEY_SIZE];
+	struct credentials *c = make();
+	struct credential found;
+
+	(void)state;
+	assert_true(credentials_put_device(c, &first));
+	assert_true(credentials_put_device(c, &second));
+	assert_true(credentials_put_device(c, &of_old));
+	assert_true(credentials_revoke_file(c, first.file_id));
+	assert_true(credentials_revoke_file(c, of_old.file_id)); /* the file itself is gone */
+	assert_true(find_device(c, 9, &found));
+	assert_int_equal(found.status, STATUS_REVOKED);
+	assert_memory_equal(found.psk, zeros, KEY_SIZE);
+	assert_true(find_device(c, 11, &found));
+	assert_int_equal(found.status, STATUS_REVOKED);
+	assert_true(find_device(c, 10, &found));
+	assert_int_equal(found.status, STATUS_OK);
+	assert_true(find(c, 2, 9, &found)); /* nor by another file */
+	assert_int_equal(found.status, STATUS_REVOKED);
+	credentials_revoke_all(c);
+	assert_true(find_device(c, 10, &found));
+	assert_int_equal(found.status, STATUS_REVOKED);
+	credentials_destroy(c);
+}
+
+/* More than the table holds at first. */
+static void many_devices_are_found(void **state)
+{
+	struct credentials *c = make();
+	struct credential found;
+
+	(void)state;
+	for (unsigned i = 1; i < 256; i++) {
+		struct credential_device device = device_of((uint8_t)i, 1), other = device;
+		assert_true(credentials_put_device(c, &device));
+		other.id[0] ^= 1; /* and strangers between them */
+		credentials_note_timestamp(c, other.id, i);
+	}
+	for (unsigned i = 1; i < 256; i++) {
+		assert_true(find_device(c, (uint8_t)i, &found));
+		assert_int_equal(found.psk[0], i);
+	}
+	credentials_destroy(c);
+}
+
 /* Ids that share their place, more than fit at first, and ids that were never added. */
 static void a_set_of_ids_grows(void **state)
 {
@@ -119,6 +242,10 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(a_revoked_file_is_told_and_its_secret_gone),
 	cmocka_unit_test(a_revoked_device_is_refused_by_any_file),
 	cmocka_unit_test(all_files_can_be_revoked),
+	cmocka_unit_test(an_enrolled_device_needs_no_file),
+	cmocka_unit_test(a_file_is_spent_for_all_but_its_devices),
+	cmocka_unit_test(a_revoked_file_takes_its_devices_along),
+	cmocka_unit_test(many_devices_are_found),
 	cmocka_unit_test(a_set_of_ids_grows),
 };
 

@@ -134,6 +134,24 @@ static void hellos_only_go_forward(void **state)
 	assert_int_equal(out.hello_ns, 999999999);
 }
 
+static void many_hellos_in_one_step(void **state)
+{
+	struct test_store *t = *state;
+	struct store_file file = test_store_file(t, 1);
+	struct store_device device = test_store_device(t, &file), out;
+	struct store_hello hellos[] = { { { 1 }, 3000, 1 }, { { 0 }, 2000, 2 }, { { 0 }, 1500, 3 } };
+
+	test_store_expect(store_add_file(t->store, &file), STORE_OK);
+	test_store_expect(store_enrol_device(t->store, &device, 1), STORE_OK);
+	memcpy(hellos[1].device_id, device.device_id, DEVICE_ID_SIZE);
+	memcpy(hellos[2].device_id, device.device_id, DEVICE_ID_SIZE);
+	test_store_expect(store_note_hellos(t->store, hellos, COUNT_OF(hellos)), STORE_OK);
+	test_store_reopen(t);
+	test_store_expect(store_get_device(t->store, device.device_id, &out), STORE_OK);
+	assert_int_equal(out.hello_s, 2000); /* neither the older one nor the stranger's */
+	assert_int_equal(out.hello_ns, 2);
+}
+
 static void expect_revoked(struct test_store *t, const struct store_device *device, bool expected)
 {
 	static const uint8_t zeros[KEY_SIZE];
@@ -321,6 +339,7 @@ static const struct CMUnitTest TESTS[] = {
 	STORE_TEST(devices_come_back),
 	STORE_TEST(enrolling_again_spends_nothing),
 	STORE_TEST(hellos_only_go_forward),
+	STORE_TEST(many_hellos_in_one_step),
 	STORE_TEST(revoking_ends_what_it_names),
 	STORE_TEST(lists_in_order),
 	STORE_TEST(tombstones_are_finished_once),
