@@ -69,6 +69,8 @@ void clawchat_close(struct clawchat *c)
 {
 	if (c == NULL)
 		return;
+	if (c->is_burning)
+		compromised_finish(c, false, BURN_FAILED); /* the program does not wait for it */
 	clawchat_disconnect(c);
 	tunnels_close(c);
 	files_destroy(c);
@@ -153,6 +155,10 @@ static bool make_link(struct clawchat *c)
 
 enum clawchat_result clawchat_connect(struct clawchat *c, struct clawchat_error *error)
 {
+	if (c->is_erased)
+		return client_error(error, CLAWCHAT_REVOKED,
+				    "profile %s: erased; open it anew and load a new security file",
+				    c->profile.directory);
 	if (!c->profile.has_relay)
 		return client_error(error, CLAWCHAT_CONFIG,
 				    "profile %s: no relay yet; load a security file first",
@@ -293,12 +299,15 @@ static void take_link_events(struct clawchat *c)
 					      .result = status_result(event.status),
 					      .text = status_text(event.status) });
 			break;
+		case LINK_EVENT_BURNED:
+			compromised_finish(c, event.is_acknowledged, event.status);
+			break;
 		case LINK_EVENT_PEERS:
 		case LINK_EVENT_FOUND:
 			finds_link_event(c, &event);
 			break;
 		default:
-			if (!enrolment_link_event(c, &event))
+			if (!c->is_burning && !enrolment_link_event(c, &event))
 				tunnels_link_event(c, &event);
 		}
 		bytes_wipe(&event, sizeof(event)); /* an enrolment's key */
@@ -316,7 +325,7 @@ static bool receive(struct clawchat *c)
 	for (int i = 0; i < count; i++) {
 		struct view blob;
 		uint32_t channel;
-		if (link_input(c->link, &packets[i], c->now, &channel, &blob))
+		if (link_input(c->link, &packets[i], c->now, &channel, &blob) && !c->is_burning)
 			tunnels_input(c, channel, blob);
 		take_link_events(c);
 	}
@@ -341,6 +350,8 @@ void clawchat_process(struct clawchat *c)
 		flush(c);
 	}
 	take_link_events(c);
+	if (c->is_erased)
+		clawchat_disconnect(c); /* the link holds keys, too */
 }
 
 int clawchat_fd(const struct clawchat *c)

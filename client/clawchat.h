@@ -163,6 +163,28 @@ struct clawchat_status {
 };
 CLAWCHAT_API void clawchat_get_status(const struct clawchat *c, struct clawchat_status *out);
 
+/* What a Compromised report ends: this device, the file that it came from with all devices and
+ * sessions of it (the usual), or everything (which few relays allow: they take it for the file). */
+enum clawchat_scope {
+	CLAWCHAT_SCOPE_DEVICE = 1,
+	CLAWCHAT_SCOPE_FILE = 2,
+	CLAWCHAT_SCOPE_SERVER = 3,
+};
+
+/*
+ * Keys may be in a thief's hands: report it to the relay, for ten seconds at most, and erase this
+ * profile in any case: its keys, its contacts, its relay. There is no way back. Connects if need
+ * be. Go on with the loop until CLAWCHAT_EVENT_ENDED, whose text says what the relay did; should
+ * the program end before, the rest is erased when the profile is opened next.
+ *
+ * `reason` is for the operator's log, 64 bytes of it; NULL: none. Anything but CLAWCHAT_OK: nothing
+ * has happened.
+ */
+CLAWCHAT_API enum clawchat_result clawchat_compromised(struct clawchat *c,
+						       enum clawchat_scope scope,
+						       const char *reason,
+						       struct clawchat_error *error);
+
 /* ---- who -------------------------------------------------------------------------------- */
 
 CLAWCHAT_API void clawchat_own_id(const struct clawchat *c, struct clawchat_peer_id *out);
@@ -252,7 +274,8 @@ CLAWCHAT_API void clawchat_cancel_file(struct clawchat *c, uint32_t transfer);
 enum clawchat_event_type {
 	CLAWCHAT_EVENT_CONNECTED,     /* to the relay; again after a reconnect */
 	CLAWCHAT_EVENT_DISCONNECTED,  /* text: why; it goes on trying */
-	CLAWCHAT_EVENT_ENDED,         /* result, text: refused for good */
+	CLAWCHAT_EVENT_ENDED,         /* result, text: refused for good, or erased
+				       * after clawchat_compromised(): close it */
 	CLAWCHAT_EVENT_PEERS,         /* contacts are up to date */
 	CLAWCHAT_EVENT_FOUND,         /* request, peer */
 	CLAWCHAT_EVENT_NOT_FOUND,     /* request, text; result: PEER_ABSENT (nobody of that name

@@ -10,6 +10,7 @@
  *   tunnels.c    channel, peer and delivery of each contact
  *   texts.c      chat messages and their receipts
  *   files*.c     file transfers
+ *   compromised.c  reporting, and erasing the profile
  *   find.c       who is meant by a name
  *
  * Owner: one thread.
@@ -85,6 +86,8 @@ struct clawchat {
 	struct instant now;              /* of the current clawchat_process() */
 	bool is_ended;
 	bool wants_confirm;              /* an enrolment is saved, the relay not told yet */
+	bool is_burning;                 /* a Compromised report is under way: nothing else counts */
+	bool is_erased;                  /* and is over */
 	uint64_t delivery_next_ns;
 
 	struct tunnel *tunnels;
@@ -131,6 +134,11 @@ void enrolment_link_up(struct clawchat *c);
 void enrolment_advance(struct clawchat *c);
 /* Why there may be no answer, and what to do; empty: nothing that we know of. */
 const char *enrolment_hint(const struct clawchat *c);
+
+/* ---- compromised.c ---------------------------------------------------------------------- */
+
+/* Erase the profile and say so. */
+void compromised_finish(struct clawchat *c, bool is_acknowledged, uint8_t status);
 
 /* ---- tunnels.c -------------------------------------------------------------------------- */
 

@@ -50,6 +50,8 @@ void enrolment_configure(const struct clawchat *c, struct link_config *config)
 static bool save(struct clawchat *c)
 {
 	struct clawchat_error error;
+	if (c->is_burning || c->is_erased)
+		return false; /* nothing is written any more */
 	enum clawchat_result result = profile_save_relay(&c->profile, &error);
 	if (result != CLAWCHAT_OK)
 		events_put(c, &(struct clawchat_event){ .type = CLAWCHAT_EVENT_DISCONNECTED,

@@ -1,5 +1,6 @@
 #include "client/profile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -21,6 +22,7 @@
 #define DEVICE_FILE "device.json"
 #define RELAY_FILE "relay.json"
 #define LOCK_FILE "lock"
+#define MARK_FILE "compromised"
 
 enum { FORMAT_VERSION = 1 };
 
@@ -301,6 +303,75 @@ static enum clawchat_result take_lock(struct profile *p, struct clawchat_error *
 			    "one a profile of its own with --profile", p->directory);
 }
 
+/* ---- after a compromise ----------------------------------------------------------------- */
+
+enum clawchat_result profile_mark_compromised(const struct profile *p, struct clawchat_error *error)
+{
+	char path[PROFILE_PATH_MAX];
+	if (!profile_path(p, MARK_FILE, path))
+		return client_error(error, CLAWCHAT_FAILED, "profile %s: the path is too long",
+				    p->directory);
+	enum file_status status = file_write(path, VIEW_STRING("to be erased\n"));
+	return status == FILE_OK ? CLAWCHAT_OK : file_error(error, path, status);
+}
+
+static bool is_to_go(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+	       strcmp(entry->d_name, LOCK_FILE) != 0 && strcmp(entry->d_name, MARK_FILE) != 0;
+}
+
+/* Every file, temporaries of a crash among them. Folders are not ours. */
+static enum clawchat_result destroy_files(const struct profile *p, struct clawchat_error *error)
+{
+	enum clawchat_result result = CLAWCHAT_OK;
+	char path[PROFILE_PATH_MAX];
+	struct stat info;
+	DIR *dir = opendir(p->directory);
+	if (dir == NULL)
+		return client_error(error, CLAWCHAT_IO, "%s: %s", p->directory, strerror(errno));
+	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		if (!is_to_go(entry) || !profile_path(p, entry->d_name, path) ||
+		    lstat(path, &info) != 0 || S_ISDIR(info.st_mode))
+			continue;
+		enum file_status status = file_destroy(path);
+		if (status != FILE_OK && status != FILE_IS_MISSING && unlink(path) != 0)
+			result = file_error(error, path, status);
+	}
+	closedir(dir);
+	return result;
+}
+
+enum clawchat_result profile_erase(const struct profile *p, struct clawchat_error *error)
+{
+	char path[PROFILE_PATH_MAX];
+	enum clawchat_result result = destroy_files(p, error);
+	if (result != CLAWCHAT_OK || !profile_path(p, MARK_FILE, path))
+		return result;
+	enum file_status status = file_destroy(path);
+	return status == FILE_OK || status == FILE_IS_MISSING ? CLAWCHAT_OK :
+								file_error(error, path, status);
+}
+
+static enum clawchat_result finish_erasing(const struct profile *p, struct clawchat_error *error)
+{
+	char path[PROFILE_PATH_MAX];
+	struct stat info;
+	if (!profile_path(p, MARK_FILE, path) || lstat(path, &info) != 0)
+		return CLAWCHAT_OK;
+	return profile_erase(p, error);
+}
+
+void profile_forget_secrets(struct profile *p)
+{
+	bytes_wipe(&p->device, sizeof(p->device));
+	bytes_wipe(&p->identity, sizeof(p->identity));
+	bytes_wipe(&p->peer_static, sizeof(p->peer_static));
+	bytes_wipe(&p->relay, sizeof(p->relay));
+	bytes_wipe(&p->enrolment, sizeof(p->enrolment));
+	p->has_relay = false;
+}
+
 enum clawchat_result profile_open(struct profile *p, const char *directory, const char *name,
 				  struct clawchat_error *error)
 {
@@ -314,6 +385,8 @@ enum clawchat_result profile_open(struct profile *p, const char *directory, cons
 	if (status != FILE_OK)
 		return file_error(error, p->directory, status);
 	enum clawchat_result result = take_lock(p, error);
+	if (result == CLAWCHAT_OK)
+		result = finish_erasing(p, error);
 	if (result == CLAWCHAT_OK)
 		result = open_device(p, name, error);
 	if (result == CLAWCHAT_OK)

@@ -6,6 +6,7 @@
  *   device.json    device key, identity key, peer static key, name
  *   relay.json     what the security file said, opened (0600); the enrolment; the relay's clock
  *   contacts.json  see contacts.h
+ *   compromised    a Compromised report was begun: to be erased
  *   lock           held while the profile is open
  *
  * Owner: one thread. Errors fill in struct clawchat_error.
@@ -62,6 +63,15 @@ void profile_close(struct profile *p);     /* wipes */
 /* Write relay, enrolment and clock as they are in `p`. */
 enum clawchat_result profile_save_relay(const struct profile *p,
 					struct clawchat_error *error) MUST_CHECK;
+
+/*
+ * After a compromise. The mark is on disk before anything else happens; profile_open() erases a
+ * profile that has it. Erasing destroys every file of the profile but the lock, the mark last.
+ */
+enum clawchat_result profile_mark_compromised(const struct profile *p,
+					      struct clawchat_error *error) MUST_CHECK;
+enum clawchat_result profile_erase(const struct profile *p, struct clawchat_error *error) MUST_CHECK;
+void profile_forget_secrets(struct profile *p);    /* in memory; the lock stays */
 
 /* Keep another relay's or a newer file. Of the same relay: a device PSK stays in use. */
 enum clawchat_result profile_set_relay(struct profile *p, const struct security_file *file,

@@ -258,6 +258,9 @@ enum clawchat_result clawchat_load(struct clawchat *c, const char *path,
 {
 	struct security_file file;
 	const struct security_file *known = &c->profile.relay;
+	if (c->is_erased || c->is_burning)
+		return client_error(error, CLAWCHAT_REVOKED,
+				    "%s: this profile is erased; open it anew first", path);
 	if (c->link != NULL)
 		return client_error(error, CLAWCHAT_USAGE,
 				    "%s: cannot be loaded while connected", path);

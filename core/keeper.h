@@ -31,6 +31,8 @@ enum keeper_event_type {
 	KEEPER_REFUSED,            /* status: a holder of a credential was turned away */
 	KEEPER_FORGERIES,          /* a session under attack */
 	KEEPER_ENROL,              /* psk: save it, then keeper_enrolled() */
+	KEEPER_BURN,               /* scope, nonce, text: a genuine Compromised report. It is to be
+				    * answered with keeper_answer_burn(); it comes again until then */
 };
 
 struct keeper_event {
@@ -46,6 +48,9 @@ struct keeper_event {
 	uint32_t reason;           /* enum wire_reason */
 	uint8_t status;            /* enum wire_status */
 	uint8_t psk[KEY_SIZE];     /* KEEPER_ENROL: the device's, secret */
+	uint8_t scope;             /* enum wire_scope */
+	uint8_t nonce[BURN_NONCE_SIZE];
+	char text[BURN_REASON_MAX + 1]; /* as the client wrote it: for logs, to be cleaned */
 };
 
 struct keeper_hooks {
@@ -100,6 +105,7 @@ struct keeper_stats {
 	uint64_t frames_in, frames_out, frames_repeated, frames_malformed;
 	uint64_t path_challenges, path_moves;
 	uint64_t rekeys, rekeys_failed;
+	uint64_t burns, burns_refused;     /* Compromised reports, genuine or not */
 	uint64_t doors_told;               /* PORT_NEXT queued */
 	uint64_t enrolments_offered, enrolments_done;
 	uint64_t schedules_told;           /* SCHEDULE queued */
@@ -171,6 +177,13 @@ uint32_t keeper_end_matching(struct keeper *k, const struct keeper_match *match,
 			     enum wire_reason reason, struct instant now);
 /* Nothing is left of what was ended: the keys of all of it are erased in the table. */
 bool keeper_has_ended_all(const struct keeper *k) MUST_CHECK;
+
+/* Answer a KEEPER_BURN, at once: the session may end with the next call. False: it has ended. */
+bool keeper_answer_burn(struct keeper *k, struct session_id id,
+			const uint8_t nonce[BURN_NONCE_SIZE], enum wire_burn_status status,
+			struct instant now);
+/* Handshakes are answered with this key from now on; the former one is overwritten. */
+void keeper_replace_key(struct keeper *k, const struct x25519_pair *static_key);
 
 /* New HELLOs are answered with STATUS_DRAINING from now on. */
 void keeper_drain(struct keeper *k);

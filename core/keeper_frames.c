@@ -342,6 +342,9 @@ static void take_reliable(struct keeper *k, struct control *c, const struct fram
 	case FRAME_REKEY_1:
 		keeper_take_rekey(k, e, body);
 		break;
+	case FRAME_BURN:
+		keeper_take_burn(k, e, body);
+		break;
 	default: /* of a later version: acknowledged, so that what follows gets through */
 		break;
 	}

@@ -9,6 +9,7 @@
  *   keeper_frames.c      control frames in, packets out, repetition
  *   keeper_channels.c    channels from OPEN to GONE
  *   keeper_rekey.c       new keys in band, old ones retired and erased
+ *   keeper_burn.c        Compromised reports
  *   keeper_end.c         ending many sessions at once
  *   keeper_doors.c       telling sessions where to go at a port rotation
  *   keeper_enrol.c       enrolling devices, telling them the schedule
@@ -34,6 +35,7 @@ enum {
 #define KEEPER_OFFER_NS (10 * NS_PER_S)      /* an offer waits that long for its answer */
 #define KEEPER_PROBE_NS (10 * NS_PER_S)      /* a path challenge can be answered that long */
 #define KEEPER_ANNOUNCE_NS (10 * NS_PER_MS)  /* 25,600 sessions a second: a million in 40 s */
+#define KEEPER_BURN_NS (10 * NS_PER_MS)      /* between reports: each costs an Ed25519 and a disk */
 #define KEEPER_ENDING_NS (2 * NS_PER_MS)     /* between slices: 10,000 sessions in 160 ms */
 #define KEEPER_ENDING_TOLD_NS (500 * NS_PER_MS) /* erasing keys goes before good manners */
 #define KEEPER_REKEY_NS (500 * NS_PER_MS)    /* between two rekeys: each costs two X25519 */
@@ -181,6 +183,7 @@ struct keeper {
 	struct keeper_ending ending;
 	struct wire_schedule schedule;
 	uint32_t schedule_number;           /* 0: none */
+	uint64_t burn_next_ns;              /* no Compromised report is looked at before */
 	struct keeper_channel *channels;    /* by number */
 	uint32_t channels_capacity;
 	uint32_t channels_done;             /* list: to be given back after quiesce */
@@ -252,6 +255,9 @@ void keeper_end_channels(struct keeper *k, struct keeper_entry *e);
 void keeper_expire_offers(struct keeper *k);
 uint64_t keeper_offers_deadline(const struct keeper *k);
 void keeper_give_back_channels(struct keeper *k);    /* after quiesce */
+
+/* keeper_burn.c */
+void keeper_take_burn(struct keeper *k, const struct keeper_entry *e, const struct wire_burn *burn);
 
 /* keeper_end.c */
 bool keeper_is_ending(const struct keeper_entry *e) MUST_CHECK;

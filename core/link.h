@@ -89,6 +89,8 @@ enum link_event_type {
 	LINK_EVENT_ENROLLED,         /* psk: the relay has it; no other credential is needed */
 	LINK_EVENT_SCHEDULE,         /* schedule: save it in place of the one before */
 	LINK_EVENT_DOOR,             /* door: of a link that cannot compute it; worth saving */
+	LINK_EVENT_BURNED,           /* status (enum wire_burn_status), is_acknowledged: the relay
+				      * has the report, or did not say so in LINK_BURN_NS. Final */
 };
 
 struct link_event {
@@ -99,6 +101,7 @@ struct link_event {
 	uint8_t status;              /* enum wire_status */
 	bool is_initiator;
 	bool has_more;
+	bool is_acknowledged;
 	uint8_t count;
 	uint8_t peer[PEER_ID_SIZE];
 	union {
@@ -181,6 +184,14 @@ bool link_confirm_enrolment(struct link *l) MUST_CHECK;
 
 /* The network has changed (or the machine slept): check the relay at once. */
 void link_network_changed(struct link *l, struct instant now);
+
+/*
+ * Compromised: report it, in the session or in a new one where there is none, every second until
+ * the relay acknowledges, for LINK_BURN_NS at most; then LINK_EVENT_BURNED. `reason` is UTF-8,
+ * at most BURN_REASON_MAX bytes. Again while one is under way: nothing.
+ */
+#define LINK_BURN_NS (10 * NS_PER_S)
+void link_burn(struct link *l, enum wire_scope scope, struct view reason, struct instant now);
 
 /* New keys for the session, as soon as the relay answers. */
 void link_request_rekey(struct link *l);

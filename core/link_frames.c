@@ -166,6 +166,7 @@ static void take_frame(struct link *l, const struct frame *frame, size_t plain_s
 	case FRAME_ENROL_OFFER: link_take_enrol_offer(l, (const void *)frame->body.data); break;
 	case FRAME_ENROL_DONE: link_take_enrol_done(l, (const void *)frame->body.data); break;
 	case FRAME_SCHEDULE: link_take_schedule(l, (const void *)frame->body.data); break;
+	case FRAME_BURN_ACK: link_take_burn_ack(l, (const void *)frame->body.data); break;
 	case FRAME_REKEY_2: link_take_rekey(l, (const void *)frame->body.data); break;
 	default: break;   /* of a later version (acknowledged if it asks for that), or not for us */
 	}

@@ -7,6 +7,7 @@
  *   link_doors.c       door keys in use; which door and address the next HELLO tries
  *   link_handshake.c   HELLO, COOKIE, WELCOME
  *   link_rekey.c       new keys in band
+ *   link_burn.c        reporting a compromise
  *   link_frames.c      control frames in, answers and repetitions out
  *   link_enrol.c       credentials, enrolment, the schedule
  *   link_requests.c    what the application asks for; events
@@ -53,6 +54,7 @@ enum {
 #define LINK_REKEY_SPREAD_NS (60 * NS_PER_S)     /* after a rotation: not all at once */
 #define LINK_REKEY_ANSWER_NS (60 * NS_PER_S)     /* as long as a frame is repeated */
 #define LINK_REKEY_RETRY_NS (1 * NS_PER_S)
+#define LINK_BURN_REPEAT_NS (1 * NS_PER_S)
 #define LINK_QUESTION_NS (1 * NS_PER_S)         /* first repetition; doubles */
 #define LINK_IDLE_LEAST_NS (20 * NS_PER_S)      /* whatever the relay says */
 #define LINK_KEEPALIVE_LEAST_NS (5 * NS_PER_S)  /* likewise */
@@ -131,6 +133,16 @@ struct link_rekey {
 	uint64_t retire_ns;          /* when those before them end; NEVER: none */
 };
 
+struct link_burn {
+	bool is_on;
+	uint64_t next_ns;            /* when it is sent again */
+	uint64_t until_ns;
+	enum wire_scope scope;
+	uint8_t nonce[BURN_NONCE_SIZE];
+	uint8_t reason[BURN_REASON_MAX];
+	uint8_t reason_size;
+};
+
 struct link_question {
 	bool is_used;
 	enum frame_type type;        /* FRAME_PEERS_GET or FRAME_FIND */
@@ -186,6 +198,7 @@ struct link {
 	struct link_route route;
 	struct link_rotation rotation;
 	struct link_rekey rekey;
+	struct link_burn burn;
 	struct address observed;
 	size_t plain_max;            /* what the relay takes in one packet */
 	uint64_t keepalive_ns, idle_ns;
@@ -302,6 +315,16 @@ void link_rekey_act(struct link *l);
 uint64_t link_retire_due(const struct link *l);
 void link_retire_act(struct link *l);
 void link_take_rekey(struct link *l, const struct wire_rekey *answer);
+
+/* ---- link_burn.c ------------------------------------------------------------------------- */
+
+uint64_t link_burn_due(const struct link *l);
+void link_burn_act(struct link *l);
+void link_take_burn_ack(struct link *l, const struct wire_burn_ack *ack);
+/* The relay turns us away; where that is because we are revoked it has the report. False: none is
+ * under way. */
+bool link_burn_refused(struct link *l, bool is_revoked) MUST_CHECK;
+void link_burn_session(struct link *l);                  /* there is a session to send it in */
 
 /* ---- link_frames.c ----------------------------------------------------------------------- */
 

@@ -81,6 +81,7 @@ static void session_is_live(struct link *l)
 	l->hellos = 0;
 	draw_ping_wait(l);
 	link_questions_restart(l);
+	link_burn_session(l);
 	link_push_state(l, LINK_EVENT_UP);
 	l->is_up_told = true;
 	link_credential_proved(l);
@@ -125,6 +126,8 @@ void link_refused(struct link *l, uint8_t status)
 	link_handshake_stop(l);
 	l->state = LINK_REFUSED;
 	l->is_up_told = false;
+	if (link_burn_refused(l, status == STATUS_REVOKED))
+		return;
 	link_push_state(l, LINK_EVENT_REFUSED)->status = status;
 }
 
@@ -154,6 +157,8 @@ void link_said_goodbye(struct link *l, uint32_t reason)
 	if (status != STATUS_OK) {
 		l->state = LINK_REFUSED;
 		l->is_up_told = false;
+		if (link_burn_refused(l, true))
+			return;
 		struct link_event *event = link_push_state(l, LINK_EVENT_REFUSED);
 		event->status = (uint8_t)status;
 		event->reason = reason;
@@ -283,6 +288,7 @@ static const struct timer {
 	uint64_t (*due_ns)(const struct link *l);
 	void (*act)(struct link *l);
 } TIMERS[] = {
+	{ link_burn_due, link_burn_act },
 	{ pending_due, end_unresponsive },
 	{ idle_due, end_idle },
 	{ unacknowledged_due, end_unresponsive },

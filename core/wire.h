@@ -312,7 +312,7 @@ enum wire_port_mode { PORT_MODE_SCHEDULE = 0, PORT_MODE_RANDOM = 1, PORT_MODE_FI
 struct wire_enrol_done { uint8_t device[DEVICE_ID_SIZE]; };
 
 enum wire_scope { SCOPE_DEVICE = 1, SCOPE_FILE = 2, SCOPE_SERVER = 3 };
-enum { BURN_REASON_MAX = 64 };
+enum { BURN_REASON_MAX = 64, BURN_NONCE_SIZE = 16 };
 /* Signed by the device's identity over "ClawChat/3 burn" || all fields before the signature:
  * session keys may be in a thief's hands. */
 struct wire_burn {
@@ -323,12 +323,22 @@ struct wire_burn {
 	uint8_t reason_size;
 	uint8_t zero[2];
 	le64 time_ns;                         /* client's clock */
-	uint8_t nonce[16];
+	uint8_t nonce[BURN_NONCE_SIZE];
 	uint8_t reason[BURN_REASON_MAX];      /* UTF-8, zeros behind */
 	uint8_t signature[ED25519_SIGNATURE_SIZE];
 };
 _Static_assert(sizeof(struct wire_burn) <= RELIABLE_BODY_MAX, "repeated like the others");
-struct wire_burn_ack { uint8_t nonce[16]; uint8_t status; uint8_t zero[3]; };
+/* What the relay made of it; anything but failed is on its disk. */
+enum wire_burn_status {
+	BURN_DONE = 0,
+	BURN_NARROWED = 1,        /* for a smaller scope than was asked for: too many, or not allowed */
+	BURN_FAILED = 2,          /* its disk failed: ask again */
+};
+struct wire_burn_ack {
+	uint8_t nonce[BURN_NONCE_SIZE];
+	uint8_t status;           /* enum wire_burn_status */
+	uint8_t zero[3];
+};
 
 #define WIRE_REASONS(X) \
 	X(REASON_NONE, 0, "no reason given") \

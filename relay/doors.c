@@ -206,12 +206,68 @@ int doors_rotate_now(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 	return 0;
 }
 
+const struct open_door *doors_newest(const struct doors *d)
+{
+	const struct open_door *newest = NULL;
+	for (size_t i = 0; i < DOORS_MAX; i++)
+		if (d->open[i].is_open && !d->open[i].is_stale &&
+		    (newest == NULL || d->open[i].generation > newest->generation))
+			newest = &d->open[i];
+	return newest;
+}
+
+static void make_stale(struct doors *d, uint64_t wall_ns)
+{
+	for (size_t i = 0; i < DOORS_MAX; i++) {
+		struct open_door *door = &d->open[i];
+		if (!door->is_open)
+			continue;
+		if (door->is_stale) /* the secret was replaced twice: that one had its time */
+			close_generation(d, door);
+		door->is_stale = door->is_open;
+		door->close_ns = wall_ns + DOORS_STALE_S * NS_PER_S;
+	}
+}
+
+/* With all places taken the oldest one gives way. */
+static void make_place(struct doors *d)
+{
+	struct open_door *oldest = &d->open[0];
+	for (size_t i = 0; i < DOORS_MAX; i++) {
+		if (!d->open[i].is_open)
+			return;
+		if (d->open[i].generation < oldest->generation)
+			oldest = &d->open[i];
+	}
+	close_generation(d, oldest);
+}
+
+int doors_replace_secret(struct doors *d, const uint8_t secret[KEY_SIZE], uint64_t wall_ns,
+			 uint64_t *opened)
+{
+	uint64_t next = schedule_generation(&d->config.schedule, wall_ns) + 1;
+	memcpy(d->config.schedule.secret, secret, KEY_SIZE);
+	for (size_t i = 0; i < DOORS_MAX; i++)
+		if (d->open[i].is_open && d->open[i].generation >= next)
+			next = d->open[i].generation + 1;
+	make_stale(d, wall_ns);
+	make_place(d);
+	int result = open_generation(d, next);
+	if (result < 0)
+		return result;
+	*opened = next;
+	announce(d, doors_find(d, next), wall_ns + DOORS_ROTATE_WAIT_S * NS_PER_S);
+	return 0;
+}
+
 /* ---- as time goes by -------------------------------------------------------------------- */
 
 /* When a door closes: a grace after its time; at once where the clock was set back long before it
  * (some are opened early by hand). */
 static uint64_t closing_time(const struct doors *d, const struct open_door *door, uint64_t now)
 {
+	if (door->is_stale)
+		return door->close_ns;
 	if (door->generation > now + DOORS_MAX)
 		return 0;
 	return schedule_begin_ns(&d->config.schedule, door->generation + 1) +

@@ -15,6 +15,7 @@ enum door_mode { DOOR_MODE_SCHEDULE, DOOR_MODE_RANDOM, DOOR_MODE_FIXED };
 
 enum {
 	DOORS_RETRY_S = 5,              /* after no port could be bound */
+	DOORS_STALE_S = 7,              /* doors of a replaced secret: until those who can have moved */
 	DOORS_ROTATE_WAIT_S = 2,        /* from a rotation by hand until sessions move: all have
 					 * heard of it by then at common round trips */
 };
@@ -38,6 +39,8 @@ struct open_door {
 	uint8_t key[KEY_SIZE];
 	uint32_t receive_buffer_bytes;  /* as the kernel granted it */
 	bool is_open;
+	bool is_stale;                  /* of a schedule secret that was replaced */
+	uint64_t close_ns;              /* wall clock, of a stale one */
 };
 
 struct doors {
@@ -64,6 +67,14 @@ uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened);
  * -errno of the last port tried. */
 int doors_rotate_now(struct doors *d, uint64_t wall_ns, uint64_t *opened) MUST_CHECK;
 
+/* Another schedule secret: a door of it opens now, all sessions are sent there, and the doors of
+ * the old one close DOORS_STALE_S later. 0, or -errno of the last port tried: then doors_tick()
+ * opens one when the old ones have closed. */
+int doors_replace_secret(struct doors *d, const uint8_t secret[KEY_SIZE], uint64_t wall_ns,
+			 uint64_t *opened) MUST_CHECK;
+
+/* The newest one that is open and not stale; NULL: none. */
+const struct open_door *doors_newest(const struct doors *d);
 /* The door of a generation, if it is open. */
 const struct open_door *doors_find(const struct doors *d, uint64_t generation);
 /* The one that sessions are to use now. */

@@ -14,19 +14,27 @@ enum { RESPONSE_TIMEOUT_S = 10, PUNCH_TIMEOUT_S = 10, NAME_MAX_BYTES = 64 };
 static void add_doors(const struct issuer *issuer, uint64_t wall_ns, struct security_file *file)
 {
 	const struct doors_config *config = &issuer->doors->config;
+	const uint64_t now_s = wall_ns / NS_PER_S;
 	const struct schedule *s = &config->schedule;
+	const struct open_door *newest = doors_newest(issuer->doors);
 	uint64_t last = schedule_generation(s, wall_ns + issuer->validity_s * NS_PER_S);
+	if (newest != NULL && newest->generation > last)
+		last = newest->generation;
 	uint64_t k = schedule_generation(s, wall_ns);
 	for (; k <= last && file->door_count < SECURITY_FILE_DOORS_MAX; k++) {
 		struct security_file_door *door = &file->doors[file->door_count];
 		const struct open_door *open = doors_find(issuer->doors, k);
+		if (open != NULL && open->is_stale)
+			open = NULL; /* it will be opened again, under the new secret */
 		if (open == NULL && config->mode == DOOR_MODE_RANDOM)
-			break; /* not drawn yet: the session hears of it in time */
+			continue; /* not drawn yet: the session hears of it in time */
 		door->generation = k;
 		door->port = open != NULL ? open->port : schedule_port(s, k, 0);
 		schedule_door_key(s, k, door->key);
 		uint64_t begin_s = schedule_begin_ns(s, k) / NS_PER_S;
 		door->from_s = begin_s > config->notice_s ? begin_s - config->notice_s : 0;
+		if (open != NULL && door->from_s > now_s)
+			door->from_s = now_s; /* opened early */
 		door->until_s = schedule_begin_ns(s, k + 1) / NS_PER_S + config->grace_s;
 		file->door_count++;
 	}

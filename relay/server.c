@@ -47,6 +47,13 @@ static bool open_descriptors(struct server *s, struct server_error *error)
 	return true;
 }
 
+static bool finish_erasing(struct server *s, struct server_error *error)
+{
+	return server_finish_erasing(s) ||
+	       server_fail(error, EX_IOERR, "state directory %s: what a Compromised report has "
+			   "revoked cannot be erased; see the log", s->settings->server.state_dir);
+}
+
 static bool open_state(struct server *s, struct server_error *error)
 {
 	enum file_status why = FILE_OK;
@@ -54,7 +61,7 @@ static bool open_state(struct server *s, struct server_error *error)
 	enum store_status status = store_open(&s->store, directory, &s->random, &why);
 	if (status == STORE_OK)
 		return server_load_keys(s, error) && server_load_bootstrap(s, error) &&
-		       server_load_credentials(s, error);
+		       finish_erasing(s, error) && server_load_credentials(s, error);
 	return server_fail(error, status == STORE_IN_USE ? EX_UNAVAILABLE :
 				  why == FILE_IS_OPEN || why == FILE_IS_REFUSED ||
 						  why == FILE_IS_FOREIGN ||
@@ -318,6 +325,7 @@ static bool start_issuer(struct server *s, struct server_error *error)
 	if (!server_issue(s, NULL, &file, text))
 		return server_fail(error, EX_IOERR, "%s", text);
 	server_tell_schedule(s);
+	server_finish_tombstones(s);
 	return true;
 }
 

@@ -129,6 +129,8 @@ static json_t *keeper_numbers_json(const struct keeper_stats *k)
 	put(object, "enrolments_offered", k->enrolments_offered);
 	put(object, "enrolments_done", k->enrolments_done);
 	put(object, "schedules_told", k->schedules_told);
+	put(object, "burns", k->burns);
+	put(object, "burns_refused", k->burns_refused);
 	put(object, "table_full", k->table_full);
 	put(object, "channels_full", k->channels_full);
 	return object;
@@ -279,6 +281,7 @@ const struct admin_command server_commands[] = {
 	{ "peers", sessions }, { "issue", issue },
 	{ "rotate-port", rotate_port },
 	{ "revoke", server_answer_revoke },
+	{ "compromised", server_answer_compromised },
 	{ "kick", server_answer_kick },
 	{ "files", server_answer_files },
 };

@@ -1,6 +1,7 @@
 #pragma once
 /* The inside of struct server, for server*.c alone. Owner: control. */
 #include "relay/admin.h"
+#include "relay/burn_ledger.h"
 #include "relay/credentials.h"
 #include "relay/doors.h"
 #include "relay/issuer.h"
@@ -56,6 +57,8 @@ struct server {
 	size_t hello_count;              /* not yet in the store */
 	uint64_t hellos_next_ns;         /* mono; NEVER: none */
 	uint64_t notify_next_ns;         /* mono; systemd's watchdog */
+	struct burn_ledger burns;
+	bool has_tombstones;             /* that are not done */
 };
 
 /* server_setup.c */
@@ -99,10 +102,28 @@ enum store_status server_revoke(struct server *s, const struct revocation *r,
 				uint32_t *ended) MUST_CHECK;
 bool server_kick(struct server *s, struct session_id id) MUST_CHECK;
 
+/* server_burn.c */
+struct burn_answer;
+struct compromise_times {
+	uint32_t sessions;
+	uint64_t kill_ms;                /* from the signal until no packet passes any more */
+	uint64_t erase_ms;               /* until all keys are erased, in memory and on disk */
+	uint64_t file_ms;                /* until the new file is on disk */
+	bool has_tombstone;
+};
+/* All steps; `to`: whom to answer, or NULL. False: not all is done, the next start goes on. */
+bool server_compromise(struct server *s, const struct revocation *r, const char *reason,
+		       struct burn_answer *to, struct compromise_times *times) MUST_CHECK;
+void server_take_burn(struct server *s, const struct keeper_event *event);
+/* At start: what a crash interrupted, before credentials are loaded; and when a file is written. */
+bool server_finish_erasing(struct server *s) MUST_CHECK;
+void server_finish_tombstones(struct server *s);
+
 /* server_revoke_commands.c */
 bool server_read_scope(struct server *s, const json_t *request, struct revocation *out,
 		       const char **error) MUST_CHECK;
 json_t *server_answer_revoke(void *state, const json_t *request);
+json_t *server_answer_compromised(void *state, const json_t *request);
 json_t *server_answer_kick(void *state, const json_t *request);
 json_t *server_answer_files(void *state, const json_t *request);
 

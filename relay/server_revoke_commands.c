@@ -161,6 +161,27 @@ json_t *server_answer_revoke(void *state, const json_t *request)
 			 "sessions", (int)ended);
 }
 
+json_t *server_answer_compromised(void *state, const json_t *request)
+{
+	struct server *s = state;
+	struct revocation revocation;
+	struct compromise_times times;
+	const char *error;
+	char id[2 * FILE_ID_SIZE + 1];
+	if (!server_read_scope(s, request, &revocation, &error))
+		return admin_error(EX_USAGE, error);
+	bool is_done = server_compromise(s, &revocation, "reported by the operator", NULL, &times);
+	if (!times.has_tombstone)
+		return admin_error(EX_IOERR, "nothing was done: the state directory cannot be "
+				   "written; see the log");
+	format_id(revocation.id, id);
+	return json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:b}", "scope",
+			 revoke_scope_name(revocation.scope), "id", id, "sessions",
+			 (int)times.sessions, "kill_ms", (json_int_t)times.kill_ms, "erase_ms",
+			 (json_int_t)times.erase_ms, "file_ms", (json_int_t)times.file_ms,
+			 "current_file", s->current.path, "done", is_done);
+}
+
 json_t *server_answer_kick(void *state, const json_t *request)
 {
 	const char *text = json_string_value(json_object_get(request, "session"));

@@ -190,6 +190,9 @@ static void take_event(struct server *s, const struct keeper_event *event)
 	case KEEPER_ENROL:
 		server_enrol(s, event);
 		break;
+	case KEEPER_BURN:
+		server_take_burn(s, event);
+		break;
 	case KEEPER_FORGERIES:
 		log_event(LOG_LEVEL_WARNING, "forgeries", LOG_NUMBER("slot", event->session.slot),
 			  LOG_ADDRESS("from", &event->remote));

@@ -74,6 +74,9 @@ struct settings {
 		uint32_t pbkdf2_iterations;
 		enum settings_cipher cipher;
 		char files_dir[SETTINGS_TEXT_MAX + 1];
+		uint32_t keep_schedule;
+		uint32_t client_may_burn_server;
+		uint32_t burns_per_hour; /* of whole files, reported by clients */
 	} security;
 	struct {
 		enum log_level level;

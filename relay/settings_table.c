@@ -1,4 +1,5 @@
 #include "core/security_file.h"
+#include "relay/burn_ledger.h"
 #include "relay/settings.h"
 
 /* Everything there is to say about each key, once. */
@@ -144,6 +145,16 @@ const struct setting SETTINGS[] = {
 	  .help = "Which implementation of AES-256-GCM carries packets. auto: the fastest." },
 	{ KEY(security, files_dir), TEXT(SETTINGS_TEXT_MAX), .fallback = "",
 	  .help = "Where security files are written. Empty: files in state_dir." },
+
+	{ KEY(security, keep_schedule), .type = SETTING_SWITCH, .fallback = "no",
+	  .help = "After a file was reported as compromised: keep ports and door keys? yes spares\n"
+		  "devices that are away a new file; the thief can find the relay, not enter it." },
+	{ KEY(security, client_may_burn_server), .type = SETTING_SWITCH, .fallback = "no",
+	  .help = "May a client report the whole relay as compromised? no: such a report is taken\n"
+		  "for its file." },
+	{ KEY(security, burns_per_hour), COUNT(0, BURNS_PER_HOUR_MAX), .fallback = "4",
+	  .help = "Whole files that clients' reports may revoke in an hour. Further reports are\n"
+		  "taken for the reporting device alone, so that a thief cannot empty the relay." },
 
 	{ KEY(log, level), CHOICE(LEVELS), .fallback = "info",
 	  .help = "The least important events that are logged." },

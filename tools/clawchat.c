@@ -42,6 +42,9 @@ static const struct command commands[] = {
 	{ "verify", "PEER [--accept|--forget]",
 	  "compare the safety number and mark the peer; --forget accepts a changed identity",
 	  OPTIONS_PROFILE | OPTION_ACCEPT | OPTION_FORGET, 1, 1, false, command_verify },
+	{ "compromised", "[REASON] [--accept]",
+	  "keys may be in a thief's hands: the relay revokes the file, this profile is erased",
+	  OPTIONS_PROFILE | OPTION_ACCEPT, 0, 1, false, command_compromised },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -92,6 +92,32 @@ static bool revoke_arguments(json_t *request, int argc, char **argv)
 	return strcmp(argv[0], "device") == 0 || strcmp(argv[0], "file") == 0;
 }
 
+/* What only `compromised` takes. */
+static struct {
+	const char *scope;
+	bool is_sure;
+} compromised;
+
+/* "[--scope] file ID", "[--scope] device ID", "[--scope] server". */
+static bool compromised_arguments(json_t *request, int argc, char **argv)
+{
+	const char *scope = compromised.scope;
+	if (scope == NULL && argc > 0) {
+		scope = argv[0];
+		argc--;
+		argv++;
+	}
+	if (scope == NULL || argc != (strcmp(scope, "server") != 0))
+		return false;
+	json_object_set_new(request, "scope", json_string(scope));
+	if (argc == 1)
+		json_object_set_new(request, "id", json_string(argv[0]));
+	if (!compromised.is_sure)
+		fprintf(stderr, "clawchatctl: this ends sessions and erases keys for good%s; add "
+			"--yes if you mean it\n", argc == 0 ? ": every client needs a new file" : "");
+	return compromised.is_sure;
+}
+
 static bool kick_arguments(json_t *request, int argc, char **argv)
 {
 	if (argc == 1)
@@ -223,6 +249,16 @@ static void print_revoke(const json_t *a)
 	       number(a, "sessions"));
 }
 
+static void print_compromised(const json_t *a)
+{
+	printf("compromised %s %s; %lld sessions ended in %lld ms, keys erased in %lld ms\n",
+	       text(a, "scope"), text(a, "id"), number(a, "sessions"), number(a, "kill_ms"),
+	       number(a, "erase_ms"));
+	printf("current file %s\n", text(a, "current_file"));
+	if (!json_is_true(json_object_get(a, "done")))
+		printf("not all is done: see the log, and restart the relay to go on\n");
+}
+
 static void print_kick(const json_t *a)
 {
 	printf("session %s ended; its client may connect again (to prevent that: revoke)\n",
@@ -244,6 +280,8 @@ static const struct command commands[] = {
 	  print_files },
 	{ "revoke", "device ID | file ID | all", "end its sessions and let it connect no more",
 	  revoke_arguments, print_revoke },
+	{ "compromised", "[--scope] SCOPE [ID]", "as revoke, and new keys: file ID, device ID, server",
+	  compromised_arguments, print_compromised },
 	{ "kick", "SESSION", "end one session; its client may connect again", kick_arguments,
 	  print_kick },
 };
@@ -303,6 +341,7 @@ static void print_help(void)
 	       "  -s, --socket PATH  admin socket (default: $CLAWCHAT_SOCKET, else\n"
 	       "                     " SOCKET_DEFAULT ")\n"
 	       "  -j, --json         print the answer as JSON\n"
+	       "      --yes          compromised: do it\n"
 	       "  -h, --help         this text\n"
 	       "      --version\n\n"
 	       "exit codes: 0 done, 1 failed, 2 usage, 69 no relay there, 77 permission\n");
@@ -330,6 +369,8 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "socket", required_argument, NULL, 's' },
 						 { "json", no_argument, NULL, 'j' },
+						 { "scope", required_argument, NULL, 'S' },
+						 { "yes", no_argument, NULL, 'y' },
 						 { "help", no_argument, NULL, 'h' },
 						 { "version", no_argument, NULL, 'V' },
 						 { 0 } };
@@ -345,6 +386,12 @@ int main(int argc, char **argv)
 			break;
 		case 'j':
 			wants_json = true;
+			break;
+		case 'S':
+			compromised.scope = optarg;
+			break;
+		case 'y':
+			compromised.is_sure = true;
 			break;
 		case 'h':
 			print_help();

@@ -12,6 +12,7 @@ int command_peers(struct program *p);
 int command_status(struct program *p);
 int command_fingerprint(struct program *p);
 int command_verify(struct program *p);
+int command_compromised(struct program *p);
 
 /* The lines of clawchat status, for a chat's /status, too. */
 void print_status(struct program *p);

@@ -1,5 +1,5 @@
 /*
- * The examples of docs/protocol.md, section 9.
+ * The examples of docs/protocol.md, section 10.
  *
  * Goal:   every byte that the document prints is what the code makes of the inputs it names.
  * Method: each example is computed and looked for in the document, blanks aside: its name, and
