@@ -135,8 +135,8 @@ const struct setting SETTINGS[] = {
 	{ KEY(security, file_validity), DURATION(60, WEEK_S), .fallback = "1h",
 	  .help = "How long a security file opens a first connection." },
 	{ KEY(security, file_max_devices), COUNT(0, SECURITY_FILE_DEVICES_MAX), .fallback = "10",
-	  .help = "How many devices may be enrolled with one file; they need none from then on. 1: a\n"
-		  "file that was stolen and used is noticed. 0: each connection needs a file." },
+	  .help = "How many devices may be enrolled with one file; they need none from then on.\n"
+		  "1: that a file was stolen and used is noticed. 0: each connection needs one." },
 	{ KEY(security, pbkdf2_iterations), COUNT(PBKDF2_ITERATIONS_MIN, PBKDF2_ITERATIONS_MAX),
 	  .fallback = "600000",
 	  .help = "Work to try one bootstrap key or passphrase on a security file. More is\n"

@@ -139,7 +139,11 @@ static void many_hellos_in_one_step(void **state)
 	struct test_store *t = *state;
 	struct store_file file = test_store_file(t, 1);
 	struct store_device device = test_store_device(t, &file), out;
-	struct store_hello hellos[] = { { { 1 }, 3000, 1 }, { { 0 }, 2000, 2 }, { { 0 }, 1500, 3 } };
+	struct store_hello hellos[] = {
+		{ { 1 }, 3000, 1 },
+		{ { 0 }, 2000, 2 },
+		{ { 0 }, 1500, 3 },
+	};
 
 	test_store_expect(store_add_file(t->store, &file), STORE_OK);
 	test_store_expect(store_enrol_device(t->store, &device, 1), STORE_OK);
