@@ -15,7 +15,7 @@ static struct lobby *make(bool may_enrol)
 
 static void confirm(struct lobby *l)
 {
-	lobby_say(l, 0, FRAME_ENROL_CONFIRM, NULL, 0);
+	lobby_say(l, 0, FRAME_ENROL_CONFIRM, "", 0);
 	lobby_run(l);
 }
 
