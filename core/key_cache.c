@@ -26,17 +26,16 @@ _Static_assert(sizeof(struct set) == 64, "one cache line");
 struct key_cache {
 	const struct packet_cipher *cipher;
 	struct set *sets;
+	uint8_t *memory;  /* of the keys */
 	uint8_t *keys;    /* KEY_CACHE_WAYS for each set, PACKET_KEY_STRIDE apart */
 	size_t set_count; /* a power of two */
 	uint32_t clock;
 };
 
-static void *zeroed(size_t size)
+static uint8_t *align(uint8_t *memory)
 {
-	void *memory = aligned_alloc(PACKET_KEY_ALIGN, size);
-	if (memory != NULL)
-		memset(memory, 0, size);
-	return memory;
+	size_t beyond = (uintptr_t)memory % PACKET_KEY_ALIGN;
+	return beyond == 0 ? memory : memory + PACKET_KEY_ALIGN - beyond;
 }
 
 struct key_cache *key_cache_create(const struct packet_cipher *cipher, size_t entries)
@@ -49,14 +48,18 @@ struct key_cache *key_cache_create(const struct packet_cipher *cipher, size_t en
 	c->set_count = 2;
 	while (c->set_count * KEY_CACHE_WAYS < entries)
 		c->set_count *= 2;
-	c->sets = zeroed(c->set_count * sizeof(*c->sets));
-	c->keys = zeroed(c->set_count * KEY_CACHE_WAYS * PACKET_KEY_STRIDE);
-	if (c->sets != NULL && c->keys != NULL)
-		return c;
-	free(c->sets);
-	free(c->keys);
-	free(c);
-	return NULL;
+	c->sets = aligned_alloc(sizeof(*c->sets), c->set_count * sizeof(*c->sets));
+	/* Zeros that the system gives: a large cache takes memory only as sessions come. */
+	c->memory = calloc(1, c->set_count * KEY_CACHE_WAYS * PACKET_KEY_STRIDE + PACKET_KEY_ALIGN);
+	if (c->sets == NULL || c->memory == NULL) {
+		free(c->sets);
+		free(c->memory);
+		free(c);
+		return NULL;
+	}
+	memset(c->sets, 0, c->set_count * sizeof(*c->sets));
+	c->keys = align(c->memory);
+	return c;
 }
 
 void key_cache_destroy(struct key_cache *c)
@@ -65,7 +68,7 @@ void key_cache_destroy(struct key_cache *c)
 		return;
 	key_cache_erase_all(c);
 	free(c->sets);
-	free(c->keys);
+	free(c->memory);
 	free(c);
 }
 

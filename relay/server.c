@@ -16,7 +16,9 @@
 #include "relay/notify.h"
 #include "relay/server_internal.h"
 
-enum { KEY_CACHE_ENTRIES = 4096 };        /* 4.4 MiB a worker: sessions seen lately, both ways */
+/* Of sessions seen lately, both ways: 17 MiB a worker once all are used. With 2,000 busy sessions a
+ * cache of 4,096 cost 7 % a packet in keys expanded again. */
+enum { KEY_CACHE_ENTRIES = 16384 };
 
 /* ---- create ----------------------------------------------------------------------------- */
 
