@@ -54,7 +54,8 @@ enum clawchat_result clawchat_open(const struct clawchat_options *options, struc
 		profile_open(&c->profile, options->profile, options->name, error);
 	if (result == CLAWCHAT_OK)
 		result = contacts_open(&c->contacts, &c->profile, error);
-	if (result == CLAWCHAT_OK && (!delivery_start() || !files_create(c)))
+	c->has_delivery = result == CLAWCHAT_OK && delivery_start();
+	if (result == CLAWCHAT_OK && (!c->has_delivery || !files_create(c)))
 		result = client_error(error, CLAWCHAT_FAILED, "out of memory");
 	if (result != CLAWCHAT_OK) {
 		clawchat_close(c);
@@ -74,7 +75,8 @@ void clawchat_close(struct clawchat *c)
 	clawchat_disconnect(c);
 	tunnels_close(c);
 	files_destroy(c);
-	delivery_stop();
+	if (c->has_delivery)
+		delivery_stop();
 	events_clear(c);
 	contacts_close(&c->contacts);
 	profile_close(&c->profile);
