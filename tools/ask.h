@@ -7,3 +7,5 @@ bool ask_is_possible(void);
 
 /* A line of standard input is there: is it a yes? No, for an end of input, too. */
 bool ask_answer_is_yes(void);
+/* Is it this very word? */
+bool ask_answer_is(const char *word);

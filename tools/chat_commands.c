@@ -77,9 +77,9 @@ void chat_send_file(struct chat *chat, const char *path)
 static struct transfer *pick_offer(struct chat *chat, const char *argument)
 {
 	struct transfers *all = &chat->program->transfers;
-	struct transfer *t = *argument == '\0'
-				     ? transfers_oldest_offer(all)
-				     : transfers_find(all, (uint32_t)strtoul(argument, NULL, 10));
+	struct transfer *t = *argument == '\0' ?
+				     transfers_oldest_offer(all) :
+				     transfers_find(all, (uint32_t)strtoul(argument, NULL, 10));
 	if (t != NULL && !t->is_outgoing && !t->is_accepted)
 		return t;
 	output_warning(&chat->program->output, "no file is offered%s%s",
@@ -117,9 +117,9 @@ static void cancel_file(struct chat *chat, const char *argument)
 {
 	struct program *p = chat->program;
 	struct transfer *t =
-		*argument == '\0'
-			? transfers_running(&p->transfers)
-			: transfers_find(&p->transfers, (uint32_t)strtoul(argument, NULL, 10));
+		*argument == '\0' ?
+			transfers_running(&p->transfers) :
+			transfers_find(&p->transfers, (uint32_t)strtoul(argument, NULL, 10));
 	if (t == NULL) {
 		output_warning(&p->output, "no file is under way");
 		return;
@@ -151,9 +151,9 @@ static void list_peers(struct chat *chat, const char *argument)
 	for (size_t i = 0; clawchat_contact_at(p->client, i, &contact); i++) {
 		char label[LABEL_SIZE];
 		output_line(&p->output, "  %-24s %-9s %s", program_label(p, &contact.id, label),
-			    contact.is_secure    ? "talking"
-			    : contact.is_present ? "connected"
-						 : "away",
+			    contact.is_secure  ? "talking" :
+			    contact.is_present ? "connected" :
+						 "away",
 			    trust_word(&contact));
 	}
 	(void)clawchat_ask_peers(p->client);
@@ -225,6 +225,19 @@ static void verify(struct chat *chat, const char *argument)
 		output_note(&p->output, is_yes ? "verified" : "not verified");
 }
 
+static void compromised(struct chat *chat, const char *argument)
+{
+	struct program *p = chat->program;
+	if (strcmp(argument, "YES") != 0)
+		output_line(
+			&p->output,
+			"Keys may be in a thief's hands? This revokes the security file for "
+			"everybody who uses it,\nand erases this profile: keys, contacts, relay. "
+			"There is no way back.\n/compromised YES does it.");
+	else if (program_burn(p, "said in a chat") == 0)
+		output_note(&p->output, "telling the relay ...");
+}
+
 static void quit(struct chat *chat, const char *argument)
 {
 	(void)argument;
@@ -247,11 +260,13 @@ static const struct chat_command commands[] = {
 	{ "/cancel", "[N]  stop a file that is under way", cancel_file },
 	{ "/fingerprint", "the safety number to compare", show_fingerprint },
 	{ "/verify", "[yes|no]  the same, and mark the peer", verify },
+	{ "/compromised", "keys are in a thief's hands: revoke and erase", compromised },
 };
 
 const char *const chat_command_names[] = {
-	"/help",   "/quit",   "/to",     "/peers",  "/status",      "/messages", "/file",
-	"/accept", "/resume", "/refuse", "/cancel", "/fingerprint", "/verify",   NULL,
+	"/help",     "/quit",        "/to",     "/peers",       "/status",
+	"/messages", "/file",        "/accept", "/resume",      "/refuse",
+	"/cancel",   "/fingerprint", "/verify", "/compromised", NULL,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

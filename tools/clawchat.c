@@ -44,7 +44,7 @@ static const struct command commands[] = {
 	  OPTIONS_PROFILE | OPTION_ACCEPT | OPTION_FORGET, 1, 1, false, command_verify },
 	{ "compromised", "[REASON] [--accept]",
 	  "keys may be in a thief's hands: the relay revokes the file, this profile is erased",
-	  OPTIONS_PROFILE | OPTION_ACCEPT, 0, 1, false, command_compromised },
+	  OPTIONS_PROFILE | OPTION_ACCEPT, 0, 1, true, command_compromised },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -14,7 +14,7 @@ enum {
 	FIND_AGAIN_MS = 2000, /* a peer that is not there yet is asked for again */
 	ENROL_WAIT_MS = 500,  /* for the end of an enrolment: two round trips and a disk */
 	ENROL_POLL_MS = 10,
-	ID_BEGINNING = 8,     /* characters that the library takes for an id */
+	ID_BEGINNING = 8, /* characters that the library takes for an id */
 };
 
 int program_error(struct program *p, const struct clawchat_error *error)
@@ -143,9 +143,8 @@ static int no_answer(struct program *p)
 	struct clawchat_status status;
 	clawchat_get_status(p->client, &status);
 	if (status.hint[0] != '\0')
-		return output_error(&p->output, CLAWCHAT_NO_ANSWER,
-				    "%s: no answer within %u s; %s", program_relay(p, relay),
-				    p->options.timeout_s, status.hint);
+		return output_error(&p->output, CLAWCHAT_NO_ANSWER, "%s: no answer within %u s; %s",
+				    program_relay(p, relay), p->options.timeout_s, status.hint);
 	return output_error(&p->output, CLAWCHAT_NO_ANSWER,
 			    "%s: no answer within %u s: it is away, UDP is blocked, or this clock "
 			    "is wrong; check the network, then try again",
@@ -181,6 +180,16 @@ int program_connect(struct program *p)
 
 /* ---- waiting ---------------------------------------------------------------------------- */
 
+static int told_end(struct program *p, const struct clawchat_event *event)
+{
+	if (p->is_burning && event->result == CLAWCHAT_REVOKED) {
+		output_line(&p->output, "%s", event->text);
+		return 0;
+	}
+	int code = event->result != CLAWCHAT_OK ? (int)event->result : CLAWCHAT_FAILED;
+	return output_error(&p->output, code, "relay: %s", event->text);
+}
+
 enum program_wake program_wait(struct program *p, struct clawchat_event *event, int *code)
 {
 	switch (client_loop_wait(&p->loop, event)) {
@@ -190,8 +199,8 @@ enum program_wake program_wait(struct program *p, struct clawchat_event *event, 
 		return PROGRAM_TIMEOUT;
 	case LOOP_SIGNAL:
 		*code = EXIT_SIGNAL + p->loop.signal;
-		return p->loop.signal == SIGWINCH || p->loop.signal == SIGTSTP ? PROGRAM_TERMINAL
-									       : PROGRAM_END;
+		return p->loop.signal == SIGWINCH || p->loop.signal == SIGTSTP ? PROGRAM_TERMINAL :
+										 PROGRAM_END;
 	case LOOP_EVENT:
 		break;
 	}
@@ -199,9 +208,18 @@ enum program_wake program_wait(struct program *p, struct clawchat_event *event, 
 		output_object(&p->output, event_json(event));
 	if (event->type != CLAWCHAT_EVENT_ENDED)
 		return PROGRAM_EVENT;
-	*code = event->result != CLAWCHAT_OK ? (int)event->result : CLAWCHAT_FAILED;
-	output_error(&p->output, *code, "relay: %s", event->text);
+	*code = told_end(p, event);
 	return PROGRAM_END;
+}
+
+int program_burn(struct program *p, const char *reason)
+{
+	struct clawchat_error error;
+	if (clawchat_compromised(p->client, CLAWCHAT_SCOPE_FILE, reason, &error) != CLAWCHAT_OK)
+		return program_error(p, &error);
+	p->is_burning = true;
+	client_loop_attach(&p->loop, p->client);
+	return 0;
 }
 
 /* ---- peers ------------------------------------------------------------------------------ */

@@ -27,6 +27,7 @@ struct program {
 	struct client_loop loop;
 	struct clawchat *client;
 	struct transfers transfers;
+	bool is_burning;   /* after clawchat_compromised(): its end is what was asked for */
 	bool is_streaming; /* with --json every event is an object */
 	char passphrase[PASSPHRASE_SIZE];
 };
@@ -51,6 +52,9 @@ enum program_wake {
 };
 
 enum program_wake program_wait(struct program *p, struct clawchat_event *event, int *code);
+
+/* Keys are in a thief's hands: report and erase. Go on waiting until PROGRAM_END. */
+int program_burn(struct program *p, const char *reason);
 
 /* Tell of a library's error; returns its exit code. */
 int program_error(struct program *p, const struct clawchat_error *error);

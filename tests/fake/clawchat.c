@@ -269,6 +269,18 @@ void clawchat_get_status(const struct clawchat *c, struct clawchat_status *out)
 	};
 }
 
+enum clawchat_result clawchat_compromised(struct clawchat *c, enum clawchat_scope scope,
+					  const char *reason, struct clawchat_error *error)
+{
+	(void)scope;
+	(void)reason;
+	if (wished_result("compromised", error) != CLAWCHAT_OK)
+		return error->result;
+	put(c, (struct clawchat_event){ .type = CLAWCHAT_EVENT_ENDED, .result = CLAWCHAT_REVOKED },
+	    "the file is revoked, the profile erased");
+	return CLAWCHAT_OK;
+}
+
 /* ---- who -------------------------------------------------------------------------------- */
 
 void clawchat_own_id(const struct clawchat *c, struct clawchat_peer_id *out)

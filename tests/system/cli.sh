@@ -97,6 +97,8 @@ identity_cases() {
 	expect safety_number_of_stranger 19 'has been met' '' fingerprint carol
 	expect verify_asks 1 'no terminal to ask on' '' verify bob
 	expect verify_accepts 0 'bob is verified' '' verify bob --accept
+	expect compromised_asks 2 'no terminal to ask on' '' compromised
+	expect compromised_erases 0 'the profile erased' '' compromised stolen --accept
 	expect verify_forgets 0 'is forgotten' '' verify bob --forget
 }
 
