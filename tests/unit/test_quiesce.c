@@ -5,7 +5,7 @@
 
 #include "tests/support/test.h"
 
-enum { READERS = 3, ROUNDS = 3000, OBJECTS = 4, MAGIC = 0x600d };
+enum { READERS = 3, ROUNDS = 300, OBJECTS = 4, MAGIC = 0x600d };
 
 /* A table of one entry, as small as can be. */
 struct world {
