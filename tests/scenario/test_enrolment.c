@@ -1,6 +1,6 @@
 /*
  * Enrolment over a virtual network: the first connection by a file, all later ones without.
- * Time limit: 120 s
+ * Time limit: 500 s
  */
 #include "tests/support/crypto.h"
 #include "tests/support/sim.h"

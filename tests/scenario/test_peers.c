@@ -1,5 +1,5 @@
 /*
- * Peers end to end, through links and the relay, over a virtual network. Time limit: 300 s
+ * Peers end to end, through links and the relay, over a virtual network. Time limit: 500 s
  */
 #include "core/peer.h"
 #include "tests/support/crypto.h"

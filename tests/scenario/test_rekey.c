@@ -1,5 +1,5 @@
 /*
- * Key rotation in band, between links and the relay over a virtual network. Time limit: 120 s
+ * Key rotation in band, between links and the relay over a virtual network. Time limit: 500 s
  */
 #include "tests/support/crypto.h"
 #include "tests/support/sim.h"

@@ -1,5 +1,5 @@
 /*
- * The relay and its clients in one process, over a virtual network. Time limit: 300 s
+ * The relay and its clients in one process, over a virtual network. Time limit: 500 s
  */
 #include "tests/support/crypto.h"
 #include "tests/support/sim.h"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # clawchat without a relay: exit codes, texts, JSON, pipes and the chat on a terminal, on a client
 # that does what each case wishes for (tests/fake/clawchat.c).
-# Time limit: 120 s
+# Time limit: 500 s
 . "$(dirname "$0")/lib.sh"
 
 fake=$build/tests/fake/clawchat-fake

@@ -1,7 +1,7 @@
 #!/bin/bash
 # clawchat and clawchatd as they are, on loopback: every way in which a security file can be bad,
 # messages and files both ways, an interrupted file, two terminals, the shared library.
-# Time limit: 300 s
+# Time limit: 500 s
 . "$(dirname "$0")/lib.sh"
 
 need_programs clawchat clawchatd clawchatctl example-echo

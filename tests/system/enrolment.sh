@@ -1,6 +1,6 @@
 #!/bin/bash
 # A device and its relay as programs: the file is needed once, then never again.
-# Time limit: 180 s
+# Time limit: 500 s
 . "$(dirname "$0")/lib.sh"
 
 need_programs clawchatd clawchatctl clawchat

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A file between two peers over a relay, with kill -9 of the receiver, the sender and the relay in
 # its middle: what has arrived is not sent again, and what lands is what was sent.
-# Time limit: 240 s
+# Time limit: 500 s
 . "$(dirname "$0")/lib.sh"
 
 need_programs clawchatd clawchatctl clawchat sha256sum

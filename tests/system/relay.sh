@@ -1,6 +1,6 @@
 #!/bin/bash
 # The relay as a program, with each engine: its life, its files, its refusals, the operator's hand.
-# Time limit: 120 s
+# Time limit: 500 s
 . "$(dirname "$0")/lib.sh"
 
 visits=$build/tests/system/relay_visits

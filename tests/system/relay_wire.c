@@ -1,5 +1,5 @@
 /*
- * Time limit: 120 s
+ * Time limit: 500 s
  *
  * Goal:   no byte at a fixed offset of any datagram, in either direction, is constant or skewed,
  *         and no header comes twice.

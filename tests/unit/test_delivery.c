@@ -34,7 +34,6 @@ static void carries_messages(void **state)
 }
 
 /*
- * Time limit: 300 s (under ThreadSanitizer)
  * Goal:   whatever the network does, each message arrives once, whole, in the order of its stream.
  * Method: 30 % loss, 20 % copies, delays that reorder; 2,000 messages of 1 to 65,536 bytes on eight
  *         streams each way.

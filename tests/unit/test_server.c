@@ -1,4 +1,4 @@
-/* Time limit: 60 s */
+/* Time limit: 500 s */
 #include "core/security_file.h"
 #include "tests/support/crypto.h"
 #include "tests/support/relay_inside.h"

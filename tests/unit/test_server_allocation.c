@@ -1,4 +1,4 @@
-/* Time limit: 60 s */
+/* Time limit: 500 s */
 /*
  * Goal:   a worker asks for no memory once the relay runs.
  * Method: this program's own malloc() counts what threads named worker-* ask for, while 100,000

@@ -4,7 +4,7 @@
  * Method: a million datagrams of plaintexts that are all alike, sealed by the code that the
  *         programs use; chi-square over the values of each of the first 48 bytes of each kind.
  *
- * Time limit: 240 s (under a loaded machine).
+ * Time limit: 500 s (under a loaded machine).
  */
 #include "tests/support/world.h"
 
