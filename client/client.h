@@ -87,7 +87,7 @@ struct clawchat {
 	bool is_ended;
 	bool has_delivery;               /* delivery_start() was called, and is to be undone */
 	bool wants_confirm;              /* an enrolment is saved, the relay not told yet */
-	bool is_burning;                 /* a Compromised report is under way: nothing else counts */
+	bool is_burning;                 /* a Compromised report is under way, alone */
 	bool is_erased;                  /* and is over */
 	uint64_t delivery_next_ns;
 

@@ -70,7 +70,8 @@ enum clawchat_result profile_save_relay(const struct profile *p,
  */
 enum clawchat_result profile_mark_compromised(const struct profile *p,
 					      struct clawchat_error *error) MUST_CHECK;
-enum clawchat_result profile_erase(const struct profile *p, struct clawchat_error *error) MUST_CHECK;
+enum clawchat_result profile_erase(const struct profile *p,
+				   struct clawchat_error *error) MUST_CHECK;
 void profile_forget_secrets(struct profile *p);    /* in memory; the lock stays */
 
 /* Keep another relay's or a newer file. Of the same relay: a device PSK stays in use. */

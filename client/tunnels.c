@@ -26,7 +26,9 @@ struct tunnel *tunnel_find(struct clawchat *c, const uint8_t id[PEER_ID_SIZE])
 
 static struct tunnel *tunnel_make(struct clawchat *c, const uint8_t id[PEER_ID_SIZE])
 {
-	if (c->is_burning || c->is_erased || c->tunnel_count == TUNNELS_MAX || memcmp(id, c->self.id, PEER_ID_SIZE) == 0)
+	if (c->is_burning || c->is_erased || c->tunnel_count == TUNNELS_MAX)
+		return NULL;
+	if (memcmp(id, c->self.id, PEER_ID_SIZE) == 0)
 		return NULL;
 	struct contact *contact = contacts_need(&c->contacts, id);
 	struct tunnel *t = calloc(1, sizeof(*t));

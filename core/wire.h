@@ -331,7 +331,7 @@ _Static_assert(sizeof(struct wire_burn) <= RELIABLE_BODY_MAX, "repeated like the
 /* What the relay made of it; anything but failed is on its disk. */
 enum wire_burn_status {
 	BURN_DONE = 0,
-	BURN_NARROWED = 1,        /* for a smaller scope than was asked for: too many, or not allowed */
+	BURN_NARROWED = 1,        /* for a smaller scope than asked for: rate, or not allowed */
 	BURN_FAILED = 2,          /* its disk failed: ask again */
 };
 struct wire_burn_ack {

@@ -15,7 +15,7 @@ enum door_mode { DOOR_MODE_SCHEDULE, DOOR_MODE_RANDOM, DOOR_MODE_FIXED };
 
 enum {
 	DOORS_RETRY_S = 5,              /* after no port could be bound */
-	DOORS_STALE_S = 7,              /* doors of a replaced secret: until those who can have moved */
+	DOORS_STALE_S = 7,              /* doors of a replaced secret: until sessions have moved */
 	DOORS_ROTATE_WAIT_S = 2,        /* from a rotation by hand until sessions move: all have
 					 * heard of it by then at common round trips */
 };

@@ -129,7 +129,7 @@ static void take_new_keys(struct server *s, enum compromised_scope scope)
 		keeper_thread_call(s->keeper, replace_static_key, &s->keys->static_key);
 		memcpy(s->issuer.server_public, s->keys->static_key.public, X25519_SIZE);
 	}
-	if (memcmp(s->doors.config.schedule.secret, s->keys->schedule_secret, KEY_SIZE) == 0)
+	if (bytes_equal(s->doors.config.schedule.secret, s->keys->schedule_secret, KEY_SIZE))
 		return; /* kept */
 	int result = doors_replace_secret(&s->doors, s->keys->schedule_secret, wall_ns, &opened);
 	server_tell_schedule(s); /* to those that are left, in their sessions */

@@ -114,7 +114,8 @@ static bool compromised_arguments(json_t *request, int argc, char **argv)
 		json_object_set_new(request, "id", json_string(argv[0]));
 	if (!compromised.is_sure)
 		fprintf(stderr, "clawchatctl: this ends sessions and erases keys for good%s; add "
-			"--yes if you mean it\n", argc == 0 ? ": every client needs a new file" : "");
+			"--yes if you mean it\n",
+			argc == 0 ? ": every client needs a new file" : "");
 	return compromised.is_sure;
 }
 
@@ -280,8 +281,8 @@ static const struct command commands[] = {
 	  print_files },
 	{ "revoke", "device ID | file ID | all", "end its sessions and let it connect no more",
 	  revoke_arguments, print_revoke },
-	{ "compromised", "[--scope] SCOPE [ID]", "as revoke, and new keys: file ID, device ID, server",
-	  compromised_arguments, print_compromised },
+	{ "compromised", "[--scope] SCOPE [ID]",
+	  "as revoke, and new keys: file ID, device ID, server", compromised_arguments, print_compromised },
 	{ "kick", "SESSION", "end one session; its client may connect again", kick_arguments,
 	  print_kick },
 };

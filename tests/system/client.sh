@@ -139,10 +139,12 @@ check_profiles() {
 	local name
 	expect no_relay_yet 78 'no relay yet' as nobody status
 	for name in alice bob; do
-		expect "${name}_loads" 0 "called $name" as $name load "$dir/first.sec" -k "$key" --name $name
+		expect "${name}_loads" 0 "called $name" \
+			as $name load "$dir/first.sec" -k "$key" --name $name
 		expect "${name}_connects" 0 'connected' as $name status
 	done
-	expect load_and_connect 0 'connected' as echo status --file "$dir/first.sec" -k "$key" --name echo
+	expect load_and_connect 0 'connected' \
+		as echo status --file "$dir/first.sec" -k "$key" --name echo
 	# alice, bob and echo are the three that the file may enrol.
 	expect file_spent 17 'as many devices' as carol status --file "$dir/first.sec" -k "$key"
 	start holder clawchat receive --profile "$dir/alice" --timeout 60
@@ -291,7 +293,8 @@ check_terminals() {
 
 check_library() {
 	check exports_are_those_of_the_header cmp \
-		<(nm -D --defined-only "$build/tools/libclawchat.so" | sed -n 's/.* T \(.*\)@@.*/\1/p') \
+		<(nm -D --defined-only "$build/tools/libclawchat.so" |
+			sed -n 's/.* T \(.*\)@@.*/\1/p') \
 		<(grep -oP 'CLAWCHAT_API [^(]*?\**\Kclawchat_[a-z_0-9]+(?=\()' \
 			"$source_dir/client/clawchat.h" | LC_ALL=C sort)
 	start echo example-echo "$dir/echo"
