@@ -31,8 +31,8 @@ enum keeper_event_type {
 	KEEPER_REFUSED,            /* status: a holder of a credential was turned away */
 	KEEPER_FORGERIES,          /* a session under attack */
 	KEEPER_ENROL,              /* psk: save it, then keeper_enrolled() */
-	KEEPER_BURN,               /* scope, nonce, text: a genuine Compromised report, to be answered
-				    * with keeper_answer_burn(); it comes again until then */
+	KEEPER_BURN,               /* scope, nonce, text: a genuine Compromised report, that comes
+				    * again until keeper_answer_burn() */
 };
 
 struct keeper_event {

@@ -31,7 +31,8 @@ void keeper_take_burn(struct keeper *k, const struct keeper_entry *e, const stru
 }
 
 bool keeper_answer_burn(struct keeper *k, struct session_id id,
-			const uint8_t nonce[BURN_NONCE_SIZE], enum wire_burn_status status, struct instant now)
+			const uint8_t nonce[BURN_NONCE_SIZE], enum wire_burn_status status,
+			struct instant now)
 {
 	struct keeper_entry *e = (struct keeper_entry *)table_find(k->config.table, id);
 	struct wire_burn_ack ack = { .status = (uint8_t)status };

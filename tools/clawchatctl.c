@@ -282,7 +282,8 @@ static const struct command commands[] = {
 	{ "revoke", "device ID | file ID | all", "end its sessions and let it connect no more",
 	  revoke_arguments, print_revoke },
 	{ "compromised", "[--scope] SCOPE [ID]",
-	  "as revoke, and new keys: file ID, device ID, server", compromised_arguments, print_compromised },
+	  "as revoke, and new keys: file ID, device ID, server",
+	  compromised_arguments, print_compromised },
 	{ "kick", "SESSION", "end one session; its client may connect again", kick_arguments,
 	  print_kick },
 };
