@@ -312,6 +312,7 @@ check_installation() {
 		return
 	}
 	check installs cmake --install "$build" --prefix "$dir/prefix"
+	check installs_man_pages test -s "$dir/prefix/share/man/man1/clawchat.1"
 	local pc
 	pc=$(dirname "$(find "$dir/prefix" -name clawchat.pc)")
 	# shellcheck disable=SC2046 # several flags
