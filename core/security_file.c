@@ -25,18 +25,50 @@ const char *security_file_status_text(enum security_file_status status)
  * GCM does not commit to its key: one ciphertext can be made that opens under two keys. The
  * commitment does, and tells a wrong key from a damaged file.
  */
-static void derive_keys(const struct envelope *e, struct view bootstrap, struct file_keys *keys)
+static void expand_keys(const struct envelope *e, const uint8_t root[HASH_SIZE],
+			struct file_keys *keys)
 {
-	uint8_t root[HASH_SIZE], context[SALT_SIZE + AEAD_NONCE_SIZE];
+	uint8_t context[SALT_SIZE + AEAD_NONCE_SIZE];
 
 	memcpy(context, e->salt, sizeof e->salt);
 	memcpy(context + sizeof e->salt, e->iv, sizeof e->iv);
-	pbkdf2_sha256(bootstrap, VIEW(e->salt), (uint32_t)e->iterations, root, sizeof root);
 	hkdf_label(root, PROTOCOL_NAME " file key", view_of(NULL, 0), keys->seal,
 		   sizeof keys->seal);
 	hkdf_label(root, PROTOCOL_NAME " file commit", VIEW(context), keys->commit,
 		   sizeof keys->commit);
+}
+
+static void derive_keys(const struct envelope *e, struct view bootstrap, struct file_keys *keys)
+{
+	uint8_t root[HASH_SIZE];
+
+	pbkdf2_sha256(bootstrap, VIEW(e->salt), (uint32_t)e->iterations, root, sizeof root);
+	expand_keys(e, root, keys);
 	bytes_wipe(root, sizeof root);
+}
+
+void security_file_prepare(struct view bootstrap, uint32_t iterations,
+			   const struct random_source *random, struct security_file_root *out)
+{
+	random_fill(random, out->salt, sizeof out->salt);
+	pbkdf2_sha256(bootstrap, VIEW(out->salt), iterations, out->root, sizeof out->root);
+}
+
+static void make_keys(const struct security_file_writer *writer, struct envelope *e,
+		      struct file_keys *keys)
+{
+	_Static_assert((int)SECURITY_FILE_SALT_SIZE == (int)SALT_SIZE, "of the envelope");
+
+	if (writer->prepared != NULL)
+		memcpy(e->salt, writer->prepared->salt, sizeof e->salt);
+	else
+		random_fill(writer->random, e->salt, sizeof e->salt);
+	random_fill(writer->random, e->iv, sizeof e->iv);
+	if (writer->prepared != NULL)
+		expand_keys(e, writer->prepared->root, keys);
+	else
+		derive_keys(e, writer->bootstrap, keys);
+	memcpy(e->commit, keys->commit, sizeof e->commit);
 }
 
 enum security_file_status security_file_seal_content(const struct security_file_writer *writer,
@@ -55,10 +87,7 @@ enum security_file_status security_file_seal_content(const struct security_file_
 	e.sealed = malloc(e.sealed_size);
 	if (e.sealed == NULL)
 		return SECURITY_FILE_NO_MEMORY;
-	random_fill(writer->random, e.salt, sizeof e.salt);
-	random_fill(writer->random, e.iv, sizeof e.iv);
-	derive_keys(&e, writer->bootstrap, &keys);
-	memcpy(e.commit, keys.commit, sizeof e.commit);
+	make_keys(writer, &e, &keys);
 	aead_seal(keys.seal, e.iv, envelope_aad(&e, aad), content, e.sealed);
 	bytes_wipe(&keys, sizeof keys);
 	*size = envelope_encode(&e, out, capacity);

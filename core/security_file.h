@@ -105,11 +105,22 @@ const char *security_file_status_text(enum security_file_status status);
 /* Makes jansson wipe what it frees. Process-wide; memory from jansson still goes to free(). */
 void security_file_init(void);
 
+/* What the bootstrap secret gives under a fresh salt: all of the slow work, done beforehand. Good
+ * for one file; secret. */
+enum { SECURITY_FILE_SALT_SIZE = 32 };
+struct security_file_root {
+	uint8_t salt[SECURITY_FILE_SALT_SIZE];
+	uint8_t root[HASH_SIZE];
+};
+void security_file_prepare(struct view bootstrap, uint32_t iterations,
+			   const struct random_source *random, struct security_file_root *out);
+
 struct security_file_writer {
 	struct view bootstrap; /* key or passphrase, not empty */
 	const struct ed25519_pair *signing;
 	const struct random_source *random;
 	uint32_t iterations; /* within the bounds of kdf.h, except in tests */
+	const struct security_file_root *prepared; /* with these iterations; NULL: done here */
 };
 
 /*

@@ -115,14 +115,18 @@ static bool write_all(struct issuer *issuer, bool is_current, struct view text,
 static bool seal(struct issuer *issuer, const struct security_file *file, char *text,
 		 size_t *size, char error[ISSUER_ERROR_MAX])
 {
+	struct security_file_root root;
+	bool is_prepared = issuer->preparer != NULL && preparer_take(issuer->preparer, &root);
 	const struct security_file_writer writer = {
 		.bootstrap = view_of(issuer->bootstrap, sizeof(issuer->bootstrap)),
 		.signing = &issuer->signing,
 		.random = &issuer->random,
 		.iterations = issuer->iterations,
+		.prepared = is_prepared ? &root : NULL,
 	};
 	enum security_file_status status =
 		security_file_seal(&writer, file, text, SECURITY_FILE_WRITTEN_MAX, size);
+	bytes_wipe(&root, sizeof(root));
 	if (status != SECURITY_FILE_OK)
 		snprintf(error, ISSUER_ERROR_MAX, "security file: %s",
 			 security_file_status_text(status));

@@ -3,12 +3,13 @@
  * Issuer: writes security files. Each has a shared secret of its own and carries the doors of its
  * validity; clawchat-current.sec always names the newest.
  *
- * Takes some tenths of a second (PBKDF2). Owner: control.
+ * Takes some tenths of a second (PBKDF2) where the preparer has nothing ready. Owner: control.
  */
 #include "core/instant.h"
 #include "core/security_file.h"
 #include "relay/credentials.h"
 #include "relay/doors.h"
+#include "relay/preparer.h"
 
 #define ISSUER_CURRENT_NAME "clawchat-current.sec"
 
@@ -28,6 +29,7 @@ struct issuer {
 	uint32_t iterations;
 	struct random_source random;
 	const struct doors *doors;
+	struct preparer *preparer;       /* NULL: the slow work is done as it is needed */
 	bool (*keep)(void *state, const struct credential_file *file, const char *path,
 		     uint32_t max_devices); /* durably, before the file exists */
 	void *keep_state;

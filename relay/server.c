@@ -304,6 +304,15 @@ static bool keep_file(void *state, const struct credential_file *file, const cha
 	return status == STORE_OK && credentials_put_file(s->credentials, file);
 }
 
+static bool start_preparer(struct server *s, struct server_error *error)
+{
+	struct preparer_config config = { .iterations = s->issuer.iterations };
+	memcpy(config.bootstrap, s->issuer.bootstrap, sizeof(config.bootstrap));
+	int result = preparer_start(&s->issuer.preparer, &config);
+	bytes_wipe(&config, sizeof(config));
+	return result == 0 || server_fail(error, EX_OSERR, "preparer: %s", strerror(-result));
+}
+
 static bool start_issuer(struct server *s, struct server_error *error)
 {
 	const struct settings *set = s->settings;
@@ -326,6 +335,8 @@ static bool start_issuer(struct server *s, struct server_error *error)
 	issuer->keep_state = s;
 	if (!server_issue(s, NULL, &file, text))
 		return server_fail(error, EX_IOERR, "%s", text);
+	if (!start_preparer(s, error))
+		return false;
 	server_tell_schedule(s);
 	server_finish_tombstones(s);
 	return true;
@@ -381,6 +392,7 @@ void server_destroy(struct server *s)
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_stop(s->workers[i]);
 	seen_log_close(s->seen);
+	preparer_stop(s->issuer.preparer);
 	doors_fini(&s->doors);
 	mailbox_destroy(s->hellos);
 	mailbox_destroy(s->frames);

@@ -33,6 +33,24 @@ static void gives_back_what_was_sealed(void **state)
 	assert_memory_equal(&out, &expected, sizeof out);
 }
 
+static void what_is_prepared_opens_the_same(void **state)
+{
+	struct security_file_root root;
+	struct security_file out;
+
+	(void)state;
+	security_file_prepare(T.writer.bootstrap, T.writer.iterations, T.writer.random, &root);
+	T.writer.prepared = &root;
+	test_security_file_seal(&T);
+	test_security_file_expect(test_security_file_open(&T, view_of(T.text, T.size), &out),
+				  SECURITY_FILE_OK);
+	root.root[0] ^= 1;
+	test_security_file_seal(&T);
+	test_security_file_expect(test_security_file_open(&T, view_of(T.text, T.size), &out),
+				  SECURITY_FILE_WRONG_KEY);
+	T.writer.prepared = NULL;
+}
+
 /* The smallest and the largest of what may stand in each field. */
 static void takes_the_bounds(void **state)
 {
@@ -419,6 +437,7 @@ static void format_is_fixed(void **state)
 
 static const struct CMUnitTest TESTS[] = {
 	FILE_TEST(gives_back_what_was_sealed),
+	FILE_TEST(what_is_prepared_opens_the_same),
 	FILE_TEST(takes_the_bounds),
 	FILE_TEST(refuses_to_seal_nonsense),
 	FILE_TEST(says_when_there_is_no_room),
