@@ -144,8 +144,20 @@ static size_t search_until_clean(const struct key_search *keys)
 	return hits == 0 ? 0 : key_search_memory(keys, true);
 }
 
+/* Sanitizers keep what was freed, and map more than can be searched. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+	defined(CLAWCHAT_SANITIZE_ADDRESS)
+enum { CAN_SEARCH = 0 };
+#else
+enum { CAN_SEARCH = 1 };
+#endif
+
 static void nothing_is_left(void **state)
 {
+	if (!CAN_SEARCH) {
+		print_message("SKIPPED: nothing_is_left: a sanitizer keeps what was freed\n");
+		skip();
+	}
 	static struct relay_inside relay;
 	static struct told told;
 	struct test_directory profile;
