@@ -252,12 +252,16 @@ static void answer_find(struct keeper *k, struct control *c, const struct wire_f
 	put(k, c->e, &c->out, &(struct frame){ .type = FRAME_FOUND, .body = view_of(&body, size) });
 }
 
-/* Goes back the way it came, which nobody has proved yet: so one for each packet, no larger. */
+/*
+ * Goes back the way it came, one for each packet. Not to an address that is still to prove
+ * itself: what may go there is spent on our own challenge, which asks the same.
+ */
 static void answer_challenge(struct keeper *k, struct control *c, const struct wire_path *asked)
 {
 	struct keeper_outgoing o;
+	struct path proved = session_path(&c->e->session);
 
-	if (c->has_path_answer)
+	if (c->has_path_answer || !address_equal(&c->upcall->path.remote, &proved.remote))
 		return;
 	c->has_path_answer = true;
 	keeper_outgoing_init(&o, earliest(c->upcall->datagram_size, c->e->session.datagram_max));
