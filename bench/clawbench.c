@@ -20,8 +20,8 @@ struct bench {
 	struct relay_peers *relay;
 	struct other *other;
 	struct target target;
-	uint64_t resident_before;    /* of the relay, without sessions */
-	uint64_t cpu_ns;             /* of the relay, when the load began */
+	uint64_t resident_before; /* of the relay, without sessions */
+	uint64_t cpu_ns;          /* of the relay, when the load began */
 	struct figures rows[OPTIONS_RATES_MAX];
 };
 
@@ -143,8 +143,13 @@ static uint32_t flows_of(const struct scenario *s)
 static void plan_mixed(const struct scenario *s, struct load_plan *plan)
 {
 	uint32_t third = s->pairs / 3 > 0 ? s->pairs / 3 : 1;
-	static const struct { uint32_t size, train; double share; } kinds[LOAD_STREAMS_MAX] = {
-		{ 200, 1, 0.6 }, { 400, 4, 0.2 }, { BLOB_SIZE_MAX, 20, 0.2 },
+	static const struct {
+		uint32_t size, train;
+		double share;
+	} kinds[LOAD_STREAMS_MAX] = {
+		{ 200, 1, 0.6 },
+		{ 400, 4, 0.2 },
+		{ BLOB_SIZE_MAX, 20, 0.2 },
 	};
 	plan->stream_count = LOAD_STREAMS_MAX;
 	for (uint32_t i = 0; i < LOAD_STREAMS_MAX; i++)
@@ -203,7 +208,8 @@ static void subtract(json_t *after, const json_t *before)
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach(after, key, value) {
+	json_object_foreach(after, key, value)
+	{
 		const json_t *old = json_object_get(before, key);
 		if (json_is_object(value))
 			subtract(value, old);

@@ -122,7 +122,7 @@ int main(int argc, char **argv)
 		{ "listen", required_argument, NULL, 'l' },
 		{ 0 },
 	};
-	const struct sigaction action = { .sa_handler = stop };   /* no restart of recvmmsg() */
+	const struct sigaction action = { .sa_handler = stop }; /* no restart of recvmmsg() */
 	struct sockaddr_in at = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),

@@ -48,7 +48,8 @@ uint64_t histogram_quantile(const struct histogram *h, double share)
 		seen += h->buckets[i];
 		if (seen > 0 && (double)seen >= wanted)
 			return i < HISTOGRAM_BUCKETS - 1 && last_value_of(i) < h->max ?
-				       last_value_of(i) : h->max;
+				       last_value_of(i) :
+				       h->max;
 	}
 	return h->max;
 }

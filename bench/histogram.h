@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 enum {
-	HISTOGRAM_STEPS = 64,      /* per power of two */
-	HISTOGRAM_POWERS = 36,     /* up to 2^41 ns, half an hour */
+	HISTOGRAM_STEPS = 64,  /* per power of two */
+	HISTOGRAM_POWERS = 36, /* up to 2^41 ns, half an hour */
 	HISTOGRAM_BUCKETS = HISTOGRAM_STEPS * HISTOGRAM_POWERS,
 };
 

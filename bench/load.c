@@ -6,14 +6,14 @@
 #include "core/instant.h"
 
 enum {
-	TRAINS_AT_ONCE = 32,         /* before what came is looked at again */
-	SCATTER = 2654435761U,       /* prime: goes round any smaller count of flows */
+	TRAINS_AT_ONCE = 32,   /* before what came is looked at again */
+	SCATTER = 2654435761U, /* prime: goes round any smaller count of flows */
 };
 #define DRAIN_NS (300 * NS_PER_MS)       /* wait for the last arrivals */
 #define LATE_MAX_NS (1 * NS_PER_S)       /* so far behind, a run is given up */
 #define SLEEP_LEAST_NS (300 * NS_PER_US) /* nearer sends are waited for awake */
 #define SLEEP_MOST_NS (1 * NS_PER_MS)
-#define SLIP_MAX_NS (1 * NS_PER_MS)      /* at the 99th percentile */
+#define SLIP_MAX_NS (1 * NS_PER_MS) /* at the 99th percentile */
 static const double IDLE_LEAST = 0.05;
 
 /* Frames of one stream, written ahead of their time. */
@@ -67,8 +67,8 @@ static bool ring_init(struct ring *ring, const struct load_stream *stream, doubl
 	uint64_t trains = (uint64_t)(stream->rate * seconds / stream->train);
 	trains = trains > 0 ? trains : 1;
 	*ring = (struct ring){ .stream = stream, .total = trains * stream->train };
-	ring->capacity = ring->total < LOAD_RING_MAX || stream->is_costly ? ring->total :
-									    LOAD_RING_MAX;
+	ring->capacity =
+		ring->total < LOAD_RING_MAX || stream->is_costly ? ring->total : LOAD_RING_MAX;
 	ring->frames = malloc(ring->capacity * sizeof(*ring->frames));
 	return ring->frames != NULL;
 }

@@ -15,17 +15,17 @@
 
 enum {
 	LOAD_STREAMS_MAX = 3,
-	LOAD_FRAME_SIZE = 1280,     /* the largest datagram of any target */
-	LOAD_RING_MAX = 1 << 16,    /* frames written ahead per stream: 80 MiB */
-	LOAD_TRAIN_MAX = 48,        /* GSO: below 65,507 bytes at the largest size */
+	LOAD_FRAME_SIZE = 1280,  /* the largest datagram of any target */
+	LOAD_RING_MAX = 1 << 16, /* frames written ahead per stream: 80 MiB */
+	LOAD_TRAIN_MAX = 48,     /* GSO: below 65,507 bytes at the largest size */
 	LOAD_STAMP_SIZE = 8,
 };
 
 enum load_kind {
 	LOAD_NOTHING,
 	LOAD_DATA,
-	LOAD_PING,      /* of sessions at rest */
-	LOAD_HELLO,     /* handshakes; arrivals are the answers */
+	LOAD_PING,  /* of sessions at rest */
+	LOAD_HELLO, /* handshakes; arrivals are the answers */
 	LOAD_KINDS,
 };
 
@@ -33,10 +33,10 @@ enum load_kind {
 struct load_stream {
 	enum load_kind kind;
 	uint32_t flow_first, flow_count;
-	uint32_t size;              /* bytes of the user's in a packet */
-	uint32_t train;             /* packets that leave at once */
-	double rate;                /* packets a second */
-	bool is_costly;             /* all of it is written before the start */
+	uint32_t size;  /* bytes of the user's in a packet */
+	uint32_t train; /* packets that leave at once */
+	double rate;    /* packets a second */
+	bool is_costly; /* all of it is written before the start */
 };
 
 struct load_frame {
@@ -65,19 +65,19 @@ struct load_plan {
 	struct load_stream streams[LOAD_STREAMS_MAX];
 	size_t stream_count;
 	double seconds;
-	uint32_t sample_every;      /* one in so many arrivals is opened */
+	uint32_t sample_every; /* one in so many arrivals is opened */
 };
 
 struct load_result {
 	uint64_t sent[LOAD_KINDS], delivered[LOAD_KINDS];
-	uint64_t user_bytes;        /* delivered, LOAD_DATA alone */
-	uint64_t unsent;            /* the generator's own socket was full */
-	uint64_t bad;               /* sampled, and not authentic */
+	uint64_t user_bytes; /* delivered, LOAD_DATA alone */
+	uint64_t unsent;     /* the generator's own socket was full */
+	uint64_t bad;        /* sampled, and not authentic */
 	uint64_t start_ns;
-	uint64_t elapsed_ns;        /* of the schedule, without the wait for the last arrivals */
+	uint64_t elapsed_ns; /* of the schedule, without the wait for the last arrivals */
 	uint64_t idle_ns;
-	struct histogram latency;   /* of LOAD_DATA and LOAD_PING */
-	struct histogram slip;      /* how late packets left */
+	struct histogram latency; /* of LOAD_DATA and LOAD_PING */
+	struct histogram slip;    /* how late packets left */
 };
 
 /* False: no memory. `at_start` is called when all is written and the schedule begins. */

@@ -26,10 +26,10 @@
 
 enum {
 	FILES = 100,
-	PEERS = 100,                 /* of each file: pairs */
+	PEERS = 100, /* of each file: pairs */
 	FLOWS = PEERS / 2,
-	SOCKETS = 2,                 /* of each file */
-	REST_PEERS = 10000,          /* of the last file, all at once */
+	SOCKETS = 2,        /* of each file */
+	REST_PEERS = 10000, /* of the last file, all at once */
 	REST_SOCKETS = 64,
 	PAYLOAD = 200,
 	TARGET_LAST_MS = 100,
@@ -193,8 +193,7 @@ static void report(struct bench *b, struct relay_peers *r, struct relay_peers *b
 	*s = (struct signal){ .at_ns = clock_now().mono_ns };
 	s->last_ns = s->at_ns;
 	int fd = admin_begin(b, request);
-	for (uint64_t now_ns = s->at_ns;
-	     s->answer == NULL || now_ns < s->last_ns + SILENCE_NS;
+	for (uint64_t now_ns = s->at_ns; s->answer == NULL || now_ns < s->last_ns + SILENCE_NS;
 	     now_ns = clock_now().mono_ns) {
 		if (carry(r, flows, &windows[0]) > 0)
 			s->last_ns = clock_now().mono_ns;
@@ -255,8 +254,8 @@ static bool print_row(const char *name, double *values, size_t count, double tar
 
 static bool print_figures(struct figures *f)
 {
-	bool is_good = print_row("signal to last packet, outside", f->last_ms, f->count,
-				 TARGET_LAST_MS);
+	bool is_good =
+		print_row("signal to last packet, outside", f->last_ms, f->count, TARGET_LAST_MS);
 	is_good &= print_row("signal to last packet, inside", f->kill_ms, f->count, TARGET_LAST_MS);
 	is_good &= print_row("signal to keys erased", f->erase_ms, f->count, TARGET_ERASE_MS);
 	is_good &= print_row("signal to new file on disk", f->file_ms, f->count, TARGET_FILE_MS);

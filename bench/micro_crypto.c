@@ -17,7 +17,7 @@
 #include "crypto/x25519.h"
 
 enum {
-	ROUNDS = 31,                /* odd: the median is a slice that happened */
+	ROUNDS = 31, /* odd: the median is a slice that happened */
 	SLICE_NS = 4000000,
 	CALIBRATION_NS = 200000,
 	KEYS = 1000,
@@ -34,10 +34,10 @@ struct job {
 	char name[48];
 	job_run *run;
 	const struct packet_cipher *cipher;
-	uint8_t *slots;             /* KEYS expanded keys */
+	uint8_t *slots; /* KEYS expanded keys */
 	size_t size;
-	size_t per_slice;           /* operations */
-	double ns[ROUNDS];          /* per operation */
+	size_t per_slice;  /* operations */
+	double ns[ROUNDS]; /* per operation */
 };
 
 static struct job jobs[JOBS_MAX];

@@ -23,7 +23,7 @@
 
 enum {
 	PEERS = 256,
-	WAITING = 512,              /* packets in the queue when a round starts */
+	WAITING = 512, /* packets in the queue when a round starts */
 	SOCKET_BUFFER = 4 * 1024 * 1024,
 	PACKET_MAX = 1200,
 	ROUNDS_MAX = 2001,
@@ -33,7 +33,7 @@ enum {
 struct load {
 	const char *name;
 	uint32_t size;
-	uint32_t train;             /* packets of one peer that come as one GSO train */
+	uint32_t train; /* packets of one peer that come as one GSO train */
 };
 
 static const struct load LOADS[] = {
@@ -47,7 +47,7 @@ struct variant {
 	const char *name;
 	enum engine_kind kind;
 	bool gro;
-	bool is_bare;               /* no engine, but the socket `fd` */
+	bool is_bare; /* no engine, but the socket `fd` */
 	int fd;
 	struct engine *engine;
 	struct address at;
@@ -61,8 +61,10 @@ static struct variant variants[] = {
 	{ .name = "io_uring, GRO", .kind = ENGINE_URING, .gro = true },
 };
 
-enum { LOAD_COUNT = sizeof(LOADS) / sizeof(LOADS[0]),
-       VARIANT_COUNT = sizeof(variants) / sizeof(variants[0]) };
+enum {
+	LOAD_COUNT = sizeof(LOADS) / sizeof(LOADS[0]),
+	VARIANT_COUNT = sizeof(variants) / sizeof(variants[0])
+};
 
 static int peers[PEERS];
 static struct address peer_addresses[PEERS];
@@ -110,7 +112,8 @@ static void open_bare(struct variant *v)
 
 static void open_engine(struct variant *v)
 {
-	struct engine_config config = { .kind = v->kind, .want_gro = v->gro,
+	struct engine_config config = { .kind = v->kind,
+					.want_gro = v->gro,
 					.receive_buffer_bytes = SOCKET_BUFFER };
 	/* The wildcard, as most relays are bound: source addresses travel with each packet. */
 	struct engine_port port = { .bind_v4 = address_v4(0, 0, 0, 0, 0) };
@@ -173,8 +176,7 @@ static uint16_t next_of_port[UINT16_MAX + 1];
 static void forward(struct packet *packets, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		packets[i].path.remote =
-			peer_addresses[next_of_port[packets[i].path.remote.port]];
+		packets[i].path.remote = peer_addresses[next_of_port[packets[i].path.remote.port]];
 }
 
 static size_t drain_bare(struct variant *v)
@@ -278,7 +280,7 @@ int main(void)
 		else
 			open_engine(&variants[k]);
 	}
-	run_round();   /* to warm up */
+	run_round(); /* to warm up */
 	rounds = 0;
 	uint64_t end = clock_ns(CLOCK_MONOTONIC) + BUDGET_S * NS_PER_S;
 	while (rounds < ROUNDS_MAX && clock_ns(CLOCK_MONOTONIC) < end)

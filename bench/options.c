@@ -9,13 +9,14 @@
 
 enum {
 	EXIT_USAGE = 2,
-	BULK_SIZE = BLOB_SIZE_MAX,   /* 1,194 bytes: the largest there is */
+	BULK_SIZE = BLOB_SIZE_MAX, /* 1,194 bytes: the largest there is */
 	SECONDS_DEFAULT = 5,
 	SAMPLE_DEFAULT = 8,
 	HANDSHAKES_DEFAULT = 1000,
 	PLOT_STEPS = 10,
 };
 
+/* clang-format off */
 static const struct scenario SCENARIOS[] = {
 	{ .name = "voice", .shape = SHAPE_PAIRS, .help = "one small packet at a time, both ways",
 	  .pairs = 1000, .size = 200, .train = 1, .rate = 50000, .both_ways = true },
@@ -32,13 +33,37 @@ static const struct scenario SCENARIOS[] = {
 	{ .name = "mixed", .shape = SHAPE_MIXED, .help = "voice, chat and bulk at once",
 	  .pairs = 300, .size = 200, .train = 1, .rate = 40000 },
 };
+/* clang-format on */
 enum { SCENARIO_COUNT = sizeof(SCENARIOS) / sizeof(SCENARIOS[0]) };
 
 enum option_key {
-	OPT_HELP = 'h', OPT_START = 256, OPT_DAEMON, OPT_UNDER, OPT_ADDRESS, OPT_SET, OPT_FILE,
-	OPT_KEY, OPT_ADMIN, OPT_PID, OPT_FLOOR, OPT_TURN, OPT_PLAIN, OPT_SINK, OPT_SINK_NETNS,
-	OPT_BIND, OPT_PAIRS, OPT_RATE, OPT_SECONDS, OPT_SIZE, OPT_TRAIN, OPT_SAMPLE, OPT_ONE_WAY,
-	OPT_HANDSHAKES, OPT_JSON, OPT_PLOT, OPT_RATES,
+	OPT_HELP = 'h',
+	OPT_START = 256,
+	OPT_DAEMON,
+	OPT_UNDER,
+	OPT_ADDRESS,
+	OPT_SET,
+	OPT_FILE,
+	OPT_KEY,
+	OPT_ADMIN,
+	OPT_PID,
+	OPT_FLOOR,
+	OPT_TURN,
+	OPT_PLAIN,
+	OPT_SINK,
+	OPT_SINK_NETNS,
+	OPT_BIND,
+	OPT_PAIRS,
+	OPT_RATE,
+	OPT_SECONDS,
+	OPT_SIZE,
+	OPT_TRAIN,
+	OPT_SAMPLE,
+	OPT_ONE_WAY,
+	OPT_HANDSHAKES,
+	OPT_JSON,
+	OPT_PLOT,
+	OPT_RATES,
 };
 
 static const struct option LONG_OPTIONS[] = {
@@ -79,8 +104,7 @@ static void print_help(void)
 	printf("usage: clawbench SCENARIO [OPTION ...]\n\nscenarios:\n");
 	for (size_t i = 0; i < SCENARIO_COUNT; i++)
 		printf("  %-8s %-40s %5u pairs, %4u B, %5.0f/s\n", SCENARIOS[i].name,
-		       SCENARIOS[i].help, SCENARIOS[i].pairs, SCENARIOS[i].size,
-		       SCENARIOS[i].rate);
+		       SCENARIOS[i].help, SCENARIOS[i].pairs, SCENARIOS[i].size, SCENARIOS[i].rate);
 	printf("\nwhat to load (one of them):\n"
 	       "  --start                 a relay of its own, with a temporary folder\n"
 	       "    --daemon PATH         (default: clawchatd)\n"

@@ -14,30 +14,30 @@ struct scenario {
 	const char *name;
 	enum shape shape;
 	const char *help;
-	uint32_t pairs;             /* SHAPE_IDLE: sessions */
+	uint32_t pairs; /* SHAPE_IDLE: sessions */
 	uint32_t size, train;
 	double rate;
 	bool both_ways;
 };
 
 struct options {
-	struct scenario scenario;   /* with what the command line changed */
+	struct scenario scenario; /* with what the command line changed */
 	double seconds;
-	double handshakes;          /* a second, for churn */
+	double handshakes; /* a second, for churn */
 	uint32_t sample_every;
 	enum target_kind target;
-	struct address remote;      /* of other targets; of a relay: instead of its file's */
+	struct address remote; /* of other targets; of a relay: instead of its file's */
 	struct address bind;
-	struct address sink;        /* turn: plain peers there */
+	struct address sink; /* turn: plain peers there */
 	const char *sink_netns;
-	bool wants_relay;           /* start one */
+	bool wants_relay; /* start one */
 	struct own_relay_config relay;
 	const char *security_file, *key_file, *admin;
 	pid_t pid;
 	bool wants_json;
 	const char *plot;
 	double rates[OPTIONS_RATES_MAX];
-	size_t rate_count;          /* a sweep where above 0 */
+	size_t rate_count; /* a sweep where above 0 */
 };
 
 /* 0: go on; else the exit code + 1. */

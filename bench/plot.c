@@ -5,9 +5,13 @@
 #include "bench/report.h"
 
 enum {
-	WIDTH = 800, HEIGHT = 460,
-	LEFT = 70, RIGHT = 60, TOP = 40, BOTTOM = 60,
-	DECADES = 5,              /* 1 us to 100 ms */
+	WIDTH = 800,
+	HEIGHT = 460,
+	LEFT = 70,
+	RIGHT = 60,
+	TOP = 40,
+	BOTTOM = 60,
+	DECADES = 5, /* 1 us to 100 ms */
 	RATE_TICKS = 5,
 	BAR_WIDTH = 12,
 	LEGEND_STEP = 130,
@@ -28,19 +32,23 @@ static double y_of(uint64_t ns)
 
 static void draw_axes(FILE *out, const struct options *o, double rate_max)
 {
-	static const char *const labels[DECADES + 1] = { "1 us", "10 us", "100 us", "1 ms", "10 ms",
-							 "100 ms" };
-	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+	static const char *const labels[DECADES + 1] = { "1 us", "10 us", "100 us",
+							 "1 ms", "10 ms", "100 ms" };
+	fprintf(out,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
 		"font-family=\"sans-serif\" font-size=\"12\">\n"
-		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n", WIDTH, HEIGHT);
-	fprintf(out, "<text x=\"%d\" y=\"20\" font-size=\"14\">%s: %u pairs, %u bytes, trains of %u"
-		"</text>\n", LEFT, o->scenario.name, o->scenario.pairs, o->scenario.size,
-		o->scenario.train);
+		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+		WIDTH, HEIGHT);
+	fprintf(out,
+		"<text x=\"%d\" y=\"20\" font-size=\"14\">%s: %u pairs, %u bytes, trains of %u"
+		"</text>\n",
+		LEFT, o->scenario.name, o->scenario.pairs, o->scenario.size, o->scenario.train);
 	for (int d = 0; d <= DECADES; d++) {
 		double y = HEIGHT - BOTTOM - (double)(HEIGHT - TOP - BOTTOM) * d / DECADES;
-		fprintf(out, "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#ddd\"/>"
-			"<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", LEFT, y,
-			WIDTH - RIGHT, y, LEFT - 8, y + 4, labels[d]);
+		fprintf(out,
+			"<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#ddd\"/>"
+			"<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
+			LEFT, y, WIDTH - RIGHT, y, LEFT - 8, y + 4, labels[d]);
 		fprintf(out, "<text x=\"%d\" y=\"%.1f\" fill=\"#c33\">%d %%</text>\n",
 			WIDTH - RIGHT + 8, y + 4, 100 * d / DECADES);
 	}
@@ -83,8 +91,12 @@ static void draw_loss(FILE *out, const struct figures *rows, size_t count, doubl
 
 static void draw_legend(FILE *out)
 {
-	static const struct { const char *text, *colour; } entries[] = {
-		{ "latency p50", "#06c" }, { "latency p99", "#e80" }, { "loss", "#c33" },
+	static const struct {
+		const char *text, *colour;
+	} entries[] = {
+		{ "latency p50", "#06c" },
+		{ "latency p99", "#e80" },
+		{ "loss", "#c33" },
 	};
 	for (int i = 0; i < 3; i++)
 		fprintf(out, "<text x=\"%d\" y=\"20\" fill=\"%s\">%s</text>\n",

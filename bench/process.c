@@ -143,14 +143,14 @@ static void write_command(char *out, const struct own_relay *r,
 	char *end = strrchr(address, ':');
 	if (end != NULL && address_is_v4(&plain))
 		*end = '\0';
-	int used = snprintf(out, COMMAND_MAX,
-			    "exec %s %s --server.state_dir=%s --server.public_ip=%s "
-			    "--network.listen=%s --network.listen6=none --network.workers=1 "
-			    "--rotation.interval=7d --admin.socket=%s --limits.idle_timeout=1d "
-			    "--limits.handshake_rate=1000000 --limits.handshake_burst=1000000 "
-			    "--security.file_max_devices=0 --log.level=error",
-			    config->under, config->daemon, r->directory, address, address,
-			    r->admin);
+	int used =
+		snprintf(out, COMMAND_MAX,
+			 "exec %s %s --server.state_dir=%s --server.public_ip=%s "
+			 "--network.listen=%s --network.listen6=none --network.workers=1 "
+			 "--rotation.interval=7d --admin.socket=%s --limits.idle_timeout=1d "
+			 "--limits.handshake_rate=1000000 --limits.handshake_burst=1000000 "
+			 "--security.file_max_devices=0 --log.level=error",
+			 config->under, config->daemon, r->directory, address, address, r->admin);
 	for (size_t i = 0; i < config->override_count && used < COMMAND_MAX; i++)
 		used += snprintf(out + used, (size_t)(COMMAND_MAX - used), " --%s",
 				 config->overrides[i]);

@@ -19,9 +19,9 @@ uint64_t process_resident(pid_t pid);
 json_t *admin_ask(const char *socket_path, const char *command);
 
 struct own_relay_config {
-	const char *daemon;         /* clawchatd, by path or name */
-	const char *under;          /* words before it: "ip netns exec NAME taskset -c 0"; or "" */
-	struct address address;     /* where it listens */
+	const char *daemon;     /* clawchatd, by path or name */
+	const char *under;      /* words before it: "ip netns exec NAME taskset -c 0"; or "" */
+	struct address address; /* where it listens */
 	const char *overrides[PROCESS_OVERRIDES_MAX];
 	size_t override_count;
 };
@@ -35,4 +35,4 @@ struct own_relay {
 };
 
 const char *own_relay_start(struct own_relay *r, const struct own_relay_config *config);
-void own_relay_stop(struct own_relay *r);     /* and its folder goes */
+void own_relay_stop(struct own_relay *r); /* and its folder goes */

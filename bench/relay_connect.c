@@ -3,7 +3,7 @@
 #include "net/clock.h"
 
 #define REPEAT_NS (500 * NS_PER_MS)
-#define STALL_NS (20 * NS_PER_S)         /* no progress at all for so long: give up */
+#define STALL_NS (20 * NS_PER_S) /* no progress at all for so long: give up */
 #define POLL_NS (10 * NS_PER_MS)
 
 /* ---- handshakes -------------------------------------------------------------------------- */
@@ -56,7 +56,7 @@ static void send_ping(struct relay_peers *r, struct attempt *a)
 	memcpy(frame + WIRE_HEADER_SIZE, &head, sizeof(head));
 	memset(frame + WIRE_HEADER_SIZE + sizeof(head), 0, sizeof(struct wire_ping));
 	relay_send_frame(r, peer->socket, frame,
-		   relay_seal(r, peer, frame, sizeof(head) + sizeof(struct wire_ping)));
+			 relay_seal(r, peer, frame, sizeof(head) + sizeof(struct wire_ping)));
 	a->repeat_ns = load_now_ns() + REPEAT_NS;
 }
 
@@ -146,8 +146,8 @@ static void repeat_attempts(struct relay_peers *r)
 
 const char *relay_peers_connect(struct relay_peers *r)
 {
-	uint32_t next = 0, in_work_max = r->config.sockets < ATTEMPTS_MAX ? r->config.sockets :
-									    ATTEMPTS_MAX;
+	uint32_t next = 0,
+		 in_work_max = r->config.sockets < ATTEMPTS_MAX ? r->config.sockets : ATTEMPTS_MAX;
 	uint64_t progress_ns = load_now_ns();
 	while (r->live < r->config.peers) {
 		while (next < r->config.peers && next - r->live < in_work_max &&

@@ -6,14 +6,14 @@
 
 enum { JOINS_MAX = 64 };
 #define REPEAT_NS (500 * NS_PER_MS)
-#define STALL_NS (20 * NS_PER_S)         /* no progress at all for so long: give up */
+#define STALL_NS (20 * NS_PER_S) /* no progress at all for so long: give up */
 #define POLL_NS (10 * NS_PER_MS)
 
 enum { CONTROL_BODY_MAX = 64 };
 
 /* The one reliable frame that may wait for its ACK. */
 struct control_frame {
-	uint8_t type;            /* FRAME_END: none */
+	uint8_t type; /* FRAME_END: none */
 	uint8_t size;
 	uint8_t body[CONTROL_BODY_MAX];
 };
@@ -27,7 +27,7 @@ static void put_frame(struct frame_writer *w, enum frame_type type, const void *
 }
 
 static void send_control(struct relay_peers *r, struct relay_peer *peer,
-			const struct control_frame *frame)
+			 const struct control_frame *frame)
 {
 	uint8_t packet[WIRE_OVERHEAD + 2 * CONTROL_PLAIN];
 	struct frame_writer w = {
@@ -71,7 +71,7 @@ struct joining {
 struct joiner {
 	struct relay_peers *r;
 	struct joining joining[JOINS_MAX];
-	uint8_t *is_busy;            /* by peer */
+	uint8_t *is_busy; /* by peer */
 	size_t done;
 };
 
@@ -124,7 +124,8 @@ static void take_offer(struct joiner *j, uint32_t peer, const struct wire_offer 
 	slot->accept = make_frame(&j->r->peers[peer], FRAME_ACCEPT, &channel, sizeof(channel));
 	if (slot->join->both_ways)
 		j->r->flows[slot->join->flow + 1] = (struct relay_flow){
-			.peer = peer, .channel = load_le32(offer->channel),
+			.peer = peer,
+			.channel = load_le32(offer->channel),
 		};
 	send_control(j->r, &j->r->peers[peer], &slot->accept);
 }
@@ -135,7 +136,8 @@ static void take_opened(struct joiner *j, uint32_t peer, const struct wire_opene
 	if (slot == NULL || load_le32(opened->request) != slot->join->flow + 1)
 		return;
 	j->r->flows[slot->join->flow] = (struct relay_flow){
-		.peer = peer, .channel = load_le32(opened->channel),
+		.peer = peer,
+		.channel = load_le32(opened->channel),
 	};
 	j->is_busy[slot->join->from] = j->is_busy[slot->join->to] = 0;
 	slot->state = JOIN_FREE;

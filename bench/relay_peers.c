@@ -8,7 +8,7 @@
 #include "net/clock.h"
 
 enum {
-	KEYS_MAX = 16384,         /* expanded ones, a kilobyte each */
+	KEYS_MAX = 16384, /* expanded ones, a kilobyte each */
 	HEADERS_AT_ONCE = 64,
 };
 

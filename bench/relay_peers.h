@@ -19,7 +19,7 @@
 #include "core/session.h"
 
 enum {
-	ATTEMPTS_MAX = 128,      /* handshakes under way: below the depth at which cookies begin */
+	ATTEMPTS_MAX = 128, /* handshakes under way: below the depth at which cookies begin */
 	CONTROL_PLAIN = PAD_BUCKET,
 	SIZE_BUCKETS = DATAGRAM_SIZE_MAX / PAD_BUCKET + 1,
 };
@@ -28,11 +28,11 @@ struct relay_peer {
 	struct session session;
 	uint8_t id[PEER_ID_SIZE];
 	uint32_t socket;
-	uint32_t sequence;       /* of the next reliable frame that we send */
-	uint32_t expected;       /* of the next that the relay sends */
-	uint32_t channel;        /* of the flow that it sends on; 0: none */
-	uint32_t offered;        /* channel that was offered to it */
-	uint64_t received;       /* packets of its session */
+	uint32_t sequence; /* of the next reliable frame that we send */
+	uint32_t expected; /* of the next that the relay sends */
+	uint32_t channel;  /* of the flow that it sends on; 0: none */
+	uint32_t offered;  /* channel that was offered to it */
+	uint64_t received; /* packets of its session */
 	bool is_ack_due;
 };
 
@@ -45,7 +45,7 @@ struct relay_flow {
 /* A handshake under way, or a join. */
 struct attempt {
 	bool is_used;
-	bool has_session;        /* WELCOME came; the first PONG has not */
+	bool has_session; /* WELCOME came; the first PONG has not */
 	uint32_t peer;
 	uint64_t repeat_ns;
 	struct noise noise;
@@ -54,11 +54,11 @@ struct attempt {
 
 struct relay_config {
 	struct security_file file;
-	struct address remote;         /* of the door in use */
-	struct address local;          /* unset: any */
+	struct address remote; /* of the door in use */
+	struct address local;  /* unset: any */
 	uint32_t peers;
 	uint32_t flows;
-	uint32_t sockets;              /* peers share them where they are more */
+	uint32_t sockets; /* peers share them where they are more */
 	bool want_gro;
 };
 
@@ -70,12 +70,12 @@ struct relay_peers {
 	struct random_source random;
 	struct sockets *sockets;
 	struct relay_peer *peers;
-	uint32_t peer_count;           /* of those made; handshakes may come on top */
-	uint32_t *by_slot;             /* index + 1 of the peer with that slot */
+	uint32_t peer_count; /* of those made; handshakes may come on top */
+	uint32_t *by_slot;   /* index + 1 of the peer with that slot */
 	struct attempt attempts[ATTEMPTS_MAX];
-	uint32_t *attempt_of_socket;   /* index + 1 */
+	uint32_t *attempt_of_socket; /* index + 1 */
 	struct relay_flow *flows;
-	uint64_t live;                 /* peers that are connected */
+	uint64_t live; /* peers that are connected */
 	uint64_t retries;
 	/* What arrivals of each size are: by how many times PAD_BUCKET they hold. */
 	enum load_kind kind_of_size[SIZE_BUCKETS];

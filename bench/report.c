@@ -51,8 +51,7 @@ static void print_extras(const struct figures *f)
 		       (unsigned long long)f->hellos_sent);
 	if (f->sessions > 0)
 		printf("sessions: %llu, %llu bytes resident each\n",
-		       (unsigned long long)f->sessions,
-		       (unsigned long long)f->bytes_per_session);
+		       (unsigned long long)f->sessions, (unsigned long long)f->bytes_per_session);
 	if (f->bad > 0)
 		printf("not authentic: %llu of %llu samples\n", (unsigned long long)f->bad,
 		       (unsigned long long)(f->samples + f->bad));

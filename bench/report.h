@@ -4,20 +4,20 @@
 #include "bench/options.h"
 
 struct figures {
-	double rate;                 /* asked for */
+	double rate; /* asked for */
 	double sent_per_s, delivered_per_s, bits_per_s;
-	double loss;                 /* 0 to 1 */
+	double loss; /* 0 to 1 */
 	uint64_t sent, delivered, bad;
 	uint64_t latency_p50_ns, latency_p99_ns, latency_p999_ns, latency_max_ns, samples;
-	double relay_ns_per_packet;  /* 0: not known */
-	double relay_busy;           /* cores */
+	double relay_ns_per_packet; /* 0: not known */
+	double relay_busy;          /* cores */
 	double idle_share;
 	uint64_t slip_p99_ns;
 	uint64_t hellos_sent, welcomes;
 	double handshakes_per_s;
-	uint64_t sessions, bytes_per_session;    /* 0: not measured */
-	const char *doubt;           /* NULL: none */
-	json_t *counters;            /* of the relay, what they grew by; or NULL */
+	uint64_t sessions, bytes_per_session; /* 0: not measured */
+	const char *doubt;                    /* NULL: none */
+	json_t *counters;                     /* of the relay, what they grew by; or NULL */
 };
 
 void report_fill(struct figures *f, const struct load_result *result, uint64_t cpu_ns);

@@ -19,7 +19,7 @@ enum {
 	PLAIN_SIZE = 2048,
 	GRO_BUFFERS = 16,
 	GRO_SIZE = 65536,
-	PER_CALL = 8,                  /* datagrams or trains taken from one socket at a time */
+	PER_CALL = 8, /* datagrams or trains taken from one socket at a time */
 	ARRIVALS_MAX = 4096,
 	SEGMENTS_LEAST = GRO_SIZE / (ARRIVALS_MAX / GRO_BUFFERS),
 	SOCKET_BUFFER = 1 << 20,
@@ -182,8 +182,8 @@ size_t sockets_receive(struct sockets *s, uint64_t timeout_ns, struct arrival **
 		unsigned wanted = (unsigned)(room < PER_CALL ? room : PER_CALL);
 		for (size_t i = 0; i < wanted; i++)
 			prepare(s, buffer + i);
-		int got = recvmmsg(s->fds[socket], s->messages + buffer, wanted, MSG_DONTWAIT,
-				   NULL);
+		int got =
+			recvmmsg(s->fds[socket], s->messages + buffer, wanted, MSG_DONTWAIT, NULL);
 		for (int i = 0; i < got; i++)
 			used = split(s, buffer + (size_t)i, socket, used);
 		buffer += got > 0 ? (size_t)got : 0;

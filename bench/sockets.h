@@ -16,7 +16,7 @@ struct arrival {
 	uint8_t *data;
 	uint32_t size;
 	uint32_t socket;
-	uint8_t kind;           /* enum load_kind */
+	uint8_t kind; /* enum load_kind */
 	bool wants_stamp;
 	bool has_stamp;
 	uint64_t stamp;
@@ -27,12 +27,12 @@ struct sockets_config {
 	bool want_gro;
 };
 
-struct sockets *sockets_create(const struct sockets_config *config) MUST_CHECK;  /* NULL: memory */
+struct sockets *sockets_create(const struct sockets_config *config) MUST_CHECK; /* NULL: memory */
 void sockets_destroy(struct sockets *s);
 
 /* Unset addresses: any, or not connected. Returns its index or -errno. */
-int sockets_add(struct sockets *s, const struct address *local, const struct address *remote)
-	MUST_CHECK;
+int sockets_add(struct sockets *s, const struct address *local,
+		const struct address *remote) MUST_CHECK;
 struct address sockets_local(const struct sockets *s, uint32_t index);
 int sockets_connect(struct sockets *s, uint32_t index, const struct address *remote) MUST_CHECK;
 

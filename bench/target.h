@@ -11,12 +11,12 @@
 #include "bench/load.h"
 
 struct other_config {
-	struct address remote;         /* the server; plain: the sinks, port ignored */
-	struct address local;          /* of the senders; unset: any */
-	struct address sink_local;     /* turn: of the sinks; unset: client to client */
-	const char *sink_netns;        /* plain: network namespace of the sinks; NULL: this one */
+	struct address remote;     /* the server; plain: the sinks, port ignored */
+	struct address local;      /* of the senders; unset: any */
+	struct address sink_local; /* turn: of the sinks; unset: client to client */
+	const char *sink_netns;    /* plain: network namespace of the sinks; NULL: this one */
 	uint32_t pairs;
-	bool both_ways;                /* flow 2p: from the first of pair p; 2p + 1: back */
+	bool both_ways; /* flow 2p: from the first of pair p; 2p + 1: back */
 	bool want_gro;
 };
 

@@ -22,10 +22,10 @@ enum {
 	TRANSACTION_SIZE = 12,
 	TRANSPORT_UDP = 17,
 	FAMILY_IPV4 = 1,
-	CHANNEL = 0x4000,              /* the first there is; one per client suffices */
+	CHANNEL = 0x4000, /* the first there is; one per client suffices */
 	CHANNEL_HEAD = 4,
 	MESSAGE_MAX = 64,
-	IPV4_OFFSET = 12,              /* in struct address */
+	IPV4_OFFSET = 12, /* in struct address */
 };
 static const uint32_t MAGIC = 0x2112a442;
 
@@ -164,8 +164,8 @@ static bool set_up_pair(struct other *o, uint32_t pair)
 
 /* ---- load -------------------------------------------------------------------------------- */
 
-static void turn_write(void *state, const struct load_stream *stream, uint32_t flow,
-		       uint64_t stamp, struct load_frame *frame)
+static void turn_write(void *state, const struct load_stream *stream, uint32_t flow, uint64_t stamp,
+		       struct load_frame *frame)
 {
 	frame->socket = other_sender(state, flow);
 	frame->size = CHANNEL_HEAD + stream->size;

@@ -12,7 +12,7 @@
 
 enum {
 	RECEIVE_BATCH = 64,
-	ROUNDS_PER_PROCESS = 16,         /* then the program has a turn */
+	ROUNDS_PER_PROCESS = 16, /* then the program has a turn */
 	SOCKET_BUFFER = 4 << 20,
 };
 
@@ -243,29 +243,22 @@ void clawchat_disconnect(struct clawchat *c)
 static const char *status_text(uint8_t status)
 {
 	switch (status) {
-	case STATUS_EXPIRED:
-		return "the security file's validity is over: ask for a new one";
+	case STATUS_EXPIRED: return "the security file's validity is over: ask for a new one";
 	case STATUS_SPENT:
 		return "the security file has been used by as many devices as it may: ask for a "
 		       "new one";
-	case STATUS_REVOKED:
-		return "the relay has revoked this file or device: ask for a new file";
-	default:
-		return "the relay refuses";
+	case STATUS_REVOKED: return "the relay has revoked this file or device: ask for a new file";
+	default: return "the relay refuses";
 	}
 }
 
 static enum clawchat_result status_result(uint8_t status)
 {
 	switch (status) {
-	case STATUS_EXPIRED:
-		return CLAWCHAT_EXPIRED;
-	case STATUS_SPENT:
-		return CLAWCHAT_SPENT;
-	case STATUS_REVOKED:
-		return CLAWCHAT_REVOKED;
-	default:
-		return CLAWCHAT_FAILED;
+	case STATUS_EXPIRED: return CLAWCHAT_EXPIRED;
+	case STATUS_SPENT: return CLAWCHAT_SPENT;
+	case STATUS_REVOKED: return CLAWCHAT_REVOKED;
+	default: return CLAWCHAT_FAILED;
 	}
 }
 
@@ -286,9 +279,7 @@ static void take_link_events(struct clawchat *c)
 	struct link_event event;
 	while (link_next_event(c->link, &event)) {
 		switch (event.type) {
-		case LINK_EVENT_UP:
-			take_up(c);
-			break;
+		case LINK_EVENT_UP: take_up(c); break;
 		case LINK_EVENT_DOWN:
 			events_put(c, &(struct clawchat_event){
 					      .type = CLAWCHAT_EVENT_DISCONNECTED,
@@ -296,18 +287,16 @@ static void take_link_events(struct clawchat *c)
 			break;
 		case LINK_EVENT_REFUSED:
 			c->is_ended = true;
-			events_put(c, &(struct clawchat_event){
-					      .type = CLAWCHAT_EVENT_ENDED,
-					      .result = status_result(event.status),
-					      .text = status_text(event.status) });
+			events_put(c,
+				   &(struct clawchat_event){ .type = CLAWCHAT_EVENT_ENDED,
+							     .result = status_result(event.status),
+							     .text = status_text(event.status) });
 			break;
 		case LINK_EVENT_BURNED:
 			compromised_finish(c, event.is_acknowledged, event.status);
 			break;
 		case LINK_EVENT_PEERS:
-		case LINK_EVENT_FOUND:
-			finds_link_event(c, &event);
-			break;
+		case LINK_EVENT_FOUND: finds_link_event(c, &event); break;
 		default:
 			if (!c->is_burning && !enrolment_link_event(c, &event))
 				tunnels_link_event(c, &event);
@@ -391,14 +380,10 @@ static enum clawchat_state state_of(const struct clawchat *c, const struct link_
 	if (c->is_ended || link->state == LINK_REFUSED)
 		return CLAWCHAT_ENDED;
 	switch (link->state) {
-	case LINK_ESTABLISHED:
-		return CLAWCHAT_CONNECTED;
-	case LINK_RECONNECTING:
-		return CLAWCHAT_RECONNECTING;
-	case LINK_CONNECTING:
-		return CLAWCHAT_CONNECTING;
-	default:
-		return CLAWCHAT_OFFLINE;
+	case LINK_ESTABLISHED: return CLAWCHAT_CONNECTED;
+	case LINK_RECONNECTING: return CLAWCHAT_RECONNECTING;
+	case LINK_CONNECTING: return CLAWCHAT_CONNECTING;
+	default: return CLAWCHAT_OFFLINE;
 	}
 }
 

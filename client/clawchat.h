@@ -36,11 +36,11 @@ extern "C" {
 
 enum {
 	CLAWCHAT_PEER_ID_SIZE = 32,
-	CLAWCHAT_PEER_ID_TEXT = 53,      /* 52 characters of base32 (a-z2-7) and NUL */
+	CLAWCHAT_PEER_ID_TEXT = 53, /* 52 characters of base32 (a-z2-7) and NUL */
 	CLAWCHAT_NAME_SIZE = 65,
 	CLAWCHAT_SAFETY_NUMBER_SIZE = 61, /* 60 digits and NUL */
 	CLAWCHAT_ERROR_SIZE = 512,
-	CLAWCHAT_TEXT_MAX = 65000,       /* bytes of one message */
+	CLAWCHAT_TEXT_MAX = 65000, /* bytes of one message */
 };
 
 /* What a call came to. The numbers are the exit codes of clawchat(1). */
@@ -68,7 +68,7 @@ enum clawchat_result {
 
 struct clawchat_error {
 	enum clawchat_result result;
-	char text[CLAWCHAT_ERROR_SIZE];  /* one line: what, on what, why, what to do */
+	char text[CLAWCHAT_ERROR_SIZE]; /* one line: what, on what, why, what to do */
 };
 
 struct clawchat_peer_id {
@@ -96,7 +96,7 @@ struct clawchat_file_info {
 	char server_id[33], file_id[33]; /* hexadecimal */
 	char address[64], address6[64];  /* empty where there is none */
 	uint16_t port;
-	uint64_t valid_from, valid_until, next_rotation;   /* seconds since 1970 */
+	uint64_t valid_from, valid_until, next_rotation; /* seconds since 1970 */
 	uint32_t max_devices;
 	char bootstrap_key_id[17];
 };
@@ -131,8 +131,8 @@ CLAWCHAT_API enum clawchat_result clawchat_connect(struct clawchat *c,
  * than the process. */
 CLAWCHAT_API void clawchat_disconnect(struct clawchat *c);
 
-CLAWCHAT_API int clawchat_fd(const struct clawchat *c);          /* poll for reading; level */
-CLAWCHAT_API int clawchat_timeout_ms(const struct clawchat *c);  /* -1: none */
+CLAWCHAT_API int clawchat_fd(const struct clawchat *c);         /* poll for reading; level */
+CLAWCHAT_API int clawchat_timeout_ms(const struct clawchat *c); /* -1: none */
 CLAWCHAT_API void clawchat_process(struct clawchat *c);
 
 /* The machine slept or changed networks: check the relay at once. */
@@ -143,23 +143,23 @@ enum clawchat_state {
 	CLAWCHAT_CONNECTING,
 	CLAWCHAT_CONNECTED,
 	CLAWCHAT_RECONNECTING,
-	CLAWCHAT_ENDED,                  /* refused for good: see the event */
+	CLAWCHAT_ENDED, /* refused for good: see the event */
 };
 
 struct clawchat_status {
 	enum clawchat_state state;
-	char relay[64], observed[64];    /* addresses as text; empty: not known */
+	char relay[64], observed[64]; /* addresses as text; empty: not known */
 	char server_name[CLAWCHAT_NAME_SIZE];
 	uint32_t rtt_us;
-	uint64_t door;                   /* port generation */
-	uint64_t next_rotation;          /* seconds since 1970; 0: unknown */
+	uint64_t door;          /* port generation */
+	uint64_t next_rotation; /* seconds since 1970; 0: unknown */
 	uint64_t file_valid_until;
-	int64_t clock_offset_ms;         /* relay's clock minus ours */
-	uint32_t epoch;                  /* of the session's keys */
+	int64_t clock_offset_ms; /* relay's clock minus ours */
+	uint32_t epoch;          /* of the session's keys */
 	uint32_t reconnects;
-	bool is_enrolled;                /* connects without a security file */
-	bool is_enrolling;               /* connected by a file, and about to need none: wait */
-	char hint[160];                  /* why there may be no answer, and what to do; or empty */
+	bool is_enrolled;  /* connects without a security file */
+	bool is_enrolling; /* connected by a file, and about to need none: wait */
+	char hint[160];    /* why there may be no answer, and what to do; or empty */
 };
 CLAWCHAT_API void clawchat_get_status(const struct clawchat *c, struct clawchat_status *out);
 
@@ -199,11 +199,11 @@ enum clawchat_path { CLAWCHAT_PATH_NONE, CLAWCHAT_PATH_RELAYED, CLAWCHAT_PATH_DI
 struct clawchat_contact {
 	struct clawchat_peer_id id;
 	char name[CLAWCHAT_NAME_SIZE]; /* as it announced itself when last met; empty: never met */
-	bool is_known;                   /* met before: its identity is pinned */
-	bool is_verified;                /* the user compared the safety number */
-	bool is_changed;                 /* shows another identity than the pinned one */
-	bool is_present; /* connected to the relay (known after clawchat_ask_peers) */
-	bool is_secure;                  /* a tunnel is up now */
+	bool is_known;                 /* met before: its identity is pinned */
+	bool is_verified;              /* the user compared the safety number */
+	bool is_changed;               /* shows another identity than the pinned one */
+	bool is_present;               /* connected to the relay (known after clawchat_ask_peers) */
+	bool is_secure;                /* a tunnel is up now */
 	enum clawchat_path path;
 	char path_reason[96];
 };
@@ -238,11 +238,11 @@ CLAWCHAT_API enum clawchat_result clawchat_forget(struct clawchat *c,
 /* ---- messages --------------------------------------------------------------------------- */
 
 enum clawchat_delivery {
-	CLAWCHAT_QUEUED,                 /* here: the peer is not reached yet */
-	CLAWCHAT_SENT,                   /* on its way */
-	CLAWCHAT_DELIVERED,              /* the peer's program has it */
-	CLAWCHAT_READ,                   /* the peer's user has seen it */
-	CLAWCHAT_UNDELIVERED,            /* given up: see the event's text */
+	CLAWCHAT_QUEUED,      /* here: the peer is not reached yet */
+	CLAWCHAT_SENT,        /* on its way */
+	CLAWCHAT_DELIVERED,   /* the peer's program has it */
+	CLAWCHAT_READ,        /* the peer's user has seen it */
+	CLAWCHAT_UNDELIVERED, /* given up: see the event's text */
 };
 
 /* Opens a tunnel where there is none and keeps trying while the peer is away. *message is the
@@ -300,17 +300,17 @@ struct clawchat_event {
 	uint64_t message;
 	enum clawchat_delivery delivery;
 	struct clawchat_peer_id peer;
-	const char *name;                /* the peer's */
+	const char *name; /* the peer's */
 	const char *text;
 	const char *file_name;
-	uint64_t time_ms;                /* sender's clock, since 1970 */
-	uint64_t size, done;             /* bytes */
+	uint64_t time_ms;      /* sender's clock, since 1970 */
+	uint64_t size, done;   /* bytes */
 	uint64_t resumed_from; /* FILE_DONE, FILE_PROGRESS: bytes that were there before */
-	uint64_t rate;                   /* bytes a second */
+	uint64_t rate;         /* bytes a second */
 	uint8_t sha256[32];
 	bool is_first_contact;
-	bool is_outgoing;                /* transfers: we send */
-	bool is_hashing;                 /* FILE_PROGRESS: the sender is still reading its file */
+	bool is_outgoing; /* transfers: we send */
+	bool is_hashing;  /* FILE_PROGRESS: the sender is still reading its file */
 };
 
 CLAWCHAT_API bool clawchat_next_event(struct clawchat *c, struct clawchat_event *event);

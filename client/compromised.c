@@ -45,8 +45,10 @@ void compromised_finish(struct clawchat *c, bool is_acknowledged, uint8_t status
 	if (erased == CLAWCHAT_OK)
 		snprintf(text, sizeof(text), "%s", result_text(is_acknowledged, status));
 	else
-		snprintf(text, sizeof(text), "not all could be erased, remove the profile by hand: "
-			 "%.300s", error.text);
+		snprintf(text, sizeof(text),
+			 "not all could be erased, remove the profile by hand: "
+			 "%.300s",
+			 error.text);
 	events_put(c, &(struct clawchat_event){ .type = CLAWCHAT_EVENT_ENDED,
 						.result = erased == CLAWCHAT_OK ? CLAWCHAT_REVOKED :
 										  erased,

@@ -186,7 +186,8 @@ enum clawchat_result contacts_open(struct contacts *c, const struct profile *p,
 	contacts_close(c);
 	return client_error(error, CLAWCHAT_CONFIG,
 			    "%s/" CONTACTS_FILE ": damaged; restore it from a copy, or remove it "
-			    "to meet everybody afresh", p->directory);
+			    "to meet everybody afresh",
+			    p->directory);
 }
 
 enum clawchat_result contacts_save(const struct contacts *c, const struct profile *p,

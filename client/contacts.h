@@ -8,13 +8,13 @@
 #include "client/profile.h"
 
 enum {
-	CONTACTS_MAX = 4096,             /* kept in the file; 400 bytes each */
+	CONTACTS_MAX = 4096, /* kept in the file; 400 bytes each */
 };
 
 struct contact {
 	uint8_t id[PEER_ID_SIZE];
-	char name[NAME_SIZE_MAX + 1];    /* as last announced; empty: never met */
-	bool is_known;                   /* pin is set: kept in the file */
+	char name[NAME_SIZE_MAX + 1]; /* as last announced; empty: never met */
+	bool is_known;                /* pin is set: kept in the file */
 	bool is_verified;
 	bool is_changed;                 /* showed another identity or lost continuity */
 	bool is_present;                 /* in the relay's last list */
@@ -30,7 +30,7 @@ struct contacts {
 
 enum clawchat_result contacts_open(struct contacts *c, const struct profile *p,
 				   struct clawchat_error *error) MUST_CHECK;
-void contacts_close(struct contacts *c);         /* wipes */
+void contacts_close(struct contacts *c); /* wipes */
 enum clawchat_result contacts_save(const struct contacts *c, const struct profile *p,
 				   struct clawchat_error *error) MUST_CHECK;
 

@@ -30,8 +30,7 @@ void enrolment_configure(const struct clawchat *c, struct link_config *config)
 	config->last_timestamp_ns = p->clock.last_hello_ns;
 	if (e->state != ENROLMENT_NONE) {
 		if (e->state == ENROLMENT_PENDING && e->has_before)
-			config->others[config->other_count++] =
-				device_credential(p, e->psk_before);
+			config->others[config->other_count++] = device_credential(p, e->psk_before);
 		if (e->state == ENROLMENT_PENDING)
 			config->others[config->other_count++] = first;
 		first = device_credential(p, e->psk);
@@ -126,20 +125,11 @@ static void take_door(struct clawchat *c, const struct link_door *door)
 bool enrolment_link_event(struct clawchat *c, const struct link_event *event)
 {
 	switch (event->type) {
-	case LINK_EVENT_ENROL:
-		take_offer(c, event);
-		return true;
-	case LINK_EVENT_ENROLLED:
-		take_enrolled(c, event);
-		return true;
-	case LINK_EVENT_SCHEDULE:
-		take_schedule(c, event);
-		return true;
-	case LINK_EVENT_DOOR:
-		take_door(c, &event->door);
-		return true;
-	default:
-		return false;
+	case LINK_EVENT_ENROL: take_offer(c, event); return true;
+	case LINK_EVENT_ENROLLED: take_enrolled(c, event); return true;
+	case LINK_EVENT_SCHEDULE: take_schedule(c, event); return true;
+	case LINK_EVENT_DOOR: take_door(c, &event->door); return true;
+	default: return false;
 	}
 }
 

@@ -64,7 +64,7 @@ const uint8_t *transfer_id(const struct transfer *t)
 }
 
 struct transfer *transfer_by_id(struct clawchat *c, const struct tunnel *tunnel,
-			      const uint8_t id[TRANSFER_ID_SIZE], bool is_outgoing)
+				const uint8_t id[TRANSFER_ID_SIZE], bool is_outgoing)
 {
 	for (size_t i = 0; i < TRANSFERS_MAX; i++) {
 		struct transfer *t = &c->files->list[i];
@@ -113,17 +113,17 @@ void transfer_tell(struct clawchat *c, const struct transfer *t, struct clawchat
 	event.name = contact != NULL ? contact->name : "";
 	if (event.file_name == NULL)
 		event.file_name = t->out != NULL ? t->out->name :
-				  t->in != NULL	 ? t->in->name :
+				  t->in != NULL  ? t->in->name :
 						   t->offer_name;
 	events_put(c, &event);
 }
 
 void transfer_fail(struct clawchat *c, struct transfer *t, enum clawchat_result result,
-		 const char *text)
+		   const char *text)
 {
-	transfer_tell(c, t, (struct clawchat_event){ .type = CLAWCHAT_EVENT_FILE_FAILED,
-					    .result = result,
-					    .text = text });
+	transfer_tell(c, t,
+		      (struct clawchat_event){
+			      .type = CLAWCHAT_EVENT_FILE_FAILED, .result = result, .text = text });
 	transfer_clear(t);
 }
 
@@ -140,8 +140,9 @@ void transfer_tell_progress(struct clawchat *c, struct transfer *t, bool is_hash
 		t->rate = (uint64_t)((double)(done - t->rate_done) * (double)NS_PER_S /
 				     (double)(now_ns - t->rate_ns));
 	}
-	transfer_tell(c, t, (struct clawchat_event){ .type = CLAWCHAT_EVENT_FILE_PROGRESS,
-					    .is_hashing = is_hashing });
+	transfer_tell(c, t,
+		      (struct clawchat_event){ .type = CLAWCHAT_EVENT_FILE_PROGRESS,
+					       .is_hashing = is_hashing });
 	if (now_ns - t->rate_ns >= RATE_NS) {
 		t->rate_ns = now_ns;
 		t->rate_done = done;
@@ -157,8 +158,7 @@ enum clawchat_result clawchat_send_file(struct clawchat *c, const struct clawcha
 	struct transfer *t = transfer_take_place(c, to->bytes);
 	if (t == NULL)
 		return client_error(error, CLAWCHAT_FAILED,
-				    "%s: %d transfers are under way already", path,
-				    TRANSFERS_MAX);
+				    "%s: %d transfers are under way already", path, TRANSFERS_MAX);
 	t->out = outgoing_create(path, &c->random, error);
 	if (t->out == NULL)
 		return error->result;

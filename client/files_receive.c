@@ -142,17 +142,13 @@ void transfer_take_offer(struct clawchat *c, struct tunnel *tunnel, const struct
 }
 
 void transfer_take_chunk(struct clawchat *c, struct tunnel *tunnel, struct transfer *t,
-		       const struct message *m)
+			 const struct message *m)
 {
 	if (t->state != IN_RECEIVING)
 		return;
 	switch (incoming_take(t->in, m)) {
-	case TRANSFER_BUSY:
-		transfer_tell_progress(c, t, false);
-		break;
-	case TRANSFER_READY:
-		finish(c, t, tunnel);
-		break;
+	case TRANSFER_BUSY: transfer_tell_progress(c, t, false); break;
+	case TRANSFER_READY: finish(c, t, tunnel); break;
 	case TRANSFER_FAILED: {
 		char reason[TRANSFER_REASON_SIZE];
 		memcpy(reason, t->in->reason, sizeof(reason));

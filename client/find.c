@@ -76,8 +76,8 @@ void finds_advance(struct clawchat *c)
 static void several(struct clawchat *c, const struct find *find, const struct link_event *event)
 {
 	char text[CLAWCHAT_ERROR_SIZE];
-	int used = snprintf(text, sizeof(text), "%u peers call themselves '%s', use an id:",
-			    event->count, find->what);
+	int used = snprintf(text, sizeof(text),
+			    "%u peers call themselves '%s', use an id:", event->count, find->what);
 	for (size_t i = 0; i < event->count && i < 3 && used < (int)sizeof(text); i++) {
 		char id[CLAWCHAT_PEER_ID_TEXT];
 		peer_id_format(event->found[i], id);

@@ -134,18 +134,12 @@ static bool answer_is_sound(const struct message *m)
 static bool is_sound(const struct message *m)
 {
 	switch (m->type) {
-	case MESSAGE_RECEIPT:
-		return m->receipt == RECEIPT_DELIVERED || m->receipt == RECEIPT_READ;
-	case MESSAGE_FILE_OFFER:
-		return m->size <= FILE_SIZE_MAX;
-	case MESSAGE_FILE_ANSWER:
-		return answer_is_sound(m);
-	case MESSAGE_FILE_RESULT:
-		return m->result <= FILE_RESULT_FAILED;
-	case MESSAGE_FILE_CHUNK:
-		return m->offset <= FILE_SIZE_MAX - MESSAGE_CHUNK_MAX;
-	default:
-		return true;
+	case MESSAGE_RECEIPT: return m->receipt == RECEIPT_DELIVERED || m->receipt == RECEIPT_READ;
+	case MESSAGE_FILE_OFFER: return m->size <= FILE_SIZE_MAX;
+	case MESSAGE_FILE_ANSWER: return answer_is_sound(m);
+	case MESSAGE_FILE_RESULT: return m->result <= FILE_RESULT_FAILED;
+	case MESSAGE_FILE_CHUNK: return m->offset <= FILE_SIZE_MAX - MESSAGE_CHUNK_MAX;
+	default: return true;
 	}
 }
 
@@ -181,9 +175,7 @@ static void write_head(const struct message *m, union head *head)
 		head->chunk.offset = store_le64(m->offset);
 		break;
 	case MESSAGE_FILE_DONE:
-	case MESSAGE_FILE_CANCEL:
-		memcpy(head->done.transfer, m->transfer, TRANSFER_ID_SIZE);
-		break;
+	case MESSAGE_FILE_CANCEL: memcpy(head->done.transfer, m->transfer, TRANSFER_ID_SIZE); break;
 	}
 	head->type = (uint8_t)m->type;
 }
@@ -221,9 +213,7 @@ static void read_head(const union head *head, struct message *m)
 		m->offset = load_le64(head->chunk.offset);
 		break;
 	case MESSAGE_FILE_DONE:
-	case MESSAGE_FILE_CANCEL:
-		memcpy(m->transfer, head->done.transfer, TRANSFER_ID_SIZE);
-		break;
+	case MESSAGE_FILE_CANCEL: memcpy(m->transfer, head->done.transfer, TRANSFER_ID_SIZE); break;
 	}
 }
 

@@ -39,7 +39,7 @@ enum file_result {
 
 enum {
 	TRANSFER_ID_SIZE = 16,
-	MESSAGE_REASON_MAX = 128, /* bytes of text in a result or a cancel */
+	MESSAGE_REASON_MAX = 128,      /* bytes of text in a result or a cancel */
 	MESSAGE_CHUNK_MAX = 32 * 1024, /* bytes of a file at a time: chat slips in between */
 	MESSAGE_TEXT_HEAD = 20,
 	MESSAGE_TEXT_MAX = MESSAGE_SIZE_MAX - MESSAGE_TEXT_HEAD,

@@ -53,8 +53,7 @@ static enum clawchat_result file_error(struct clawchat_error *error, const char 
 	case FILE_IS_REFUSED:
 		return client_error(error, CLAWCHAT_PERMISSION, "%s: %s; chmod go-rwx %s", path,
 				    file_status_text(status), path);
-	default:
-		return client_error(error, CLAWCHAT_IO, "%s: %s", path, file_status_text(status));
+	default: return client_error(error, CLAWCHAT_IO, "%s: %s", path, file_status_text(status));
 	}
 }
 
@@ -79,8 +78,8 @@ enum clawchat_result profile_read_json(const struct profile *p, const char *name
 		if (*out == NULL)
 			result = client_error(error, CLAWCHAT_CONFIG,
 					      "%s: damaged (line %d: %s); restore it or remove "
-					      "the profile", path, json_error.line,
-					      json_error.text);
+					      "the profile",
+					      path, json_error.line, json_error.text);
 	} else if (status != FILE_IS_MISSING) {
 		result = file_error(error, path, status);
 	}
@@ -132,9 +131,8 @@ static enum clawchat_result read_device(struct profile *p, const json_t *object,
 		return client_error(error, CLAWCHAT_CONFIG,
 				    "%s/" DEVICE_FILE ": written by a newer version", p->directory);
 	if (r.failed != NULL)
-		return client_error(error, CLAWCHAT_CONFIG,
-				    "%s/" DEVICE_FILE ": damaged at \"%s\"", p->directory,
-				    r.failed);
+		return client_error(error, CLAWCHAT_CONFIG, "%s/" DEVICE_FILE ": damaged at \"%s\"",
+				    p->directory, r.failed);
 	x25519_derive_public(&p->device);
 	x25519_derive_public(&p->peer_static);
 	ed25519_derive_public(&p->identity);
@@ -233,8 +231,7 @@ enum clawchat_result profile_set_relay(struct profile *p, const struct security_
 	struct relay_clock clock = p->clock;
 	bool is_same = p->has_relay &&
 		       memcmp(relay.server_id, file->server_id, SERVER_ID_SIZE) == 0 &&
-		       bytes_equal(relay.server_public_key, file->server_public_key,
-				   X25519_SIZE);
+		       bytes_equal(relay.server_public_key, file->server_public_key, X25519_SIZE);
 	p->relay = *file;
 	if (is_same) {
 		keep_psk(&p->enrolment);
@@ -300,7 +297,8 @@ static enum clawchat_result take_lock(struct profile *p, struct clawchat_error *
 		return CLAWCHAT_OK;
 	return client_error(error, CLAWCHAT_UNAVAILABLE,
 			    "profile %s: in use by another clawchat; end that one, or give this "
-			    "one a profile of its own with --profile", p->directory);
+			    "one a profile of its own with --profile",
+			    p->directory);
 }
 
 /* ---- after a compromise ----------------------------------------------------------------- */

@@ -30,7 +30,7 @@ struct enrolment {
 	enum enrolment_state state;
 	uint8_t psk[KEY_SIZE];
 	bool has_before;
-	uint8_t psk_before[KEY_SIZE];    /* PENDING: the relay may have this one instead */
+	uint8_t psk_before[KEY_SIZE]; /* PENDING: the relay may have this one instead */
 	bool has_schedule;
 	struct wire_schedule schedule;
 };
@@ -38,8 +38,8 @@ struct enrolment {
 /* What the relay said about time, for the next run. */
 struct relay_clock {
 	bool is_known;
-	int64_t offset_ns;               /* relay's clock minus ours */
-	uint64_t last_hello_ns;          /* the next one must be later */
+	int64_t offset_ns;      /* relay's clock minus ours */
+	uint64_t last_hello_ns; /* the next one must be later */
 };
 
 struct profile {
@@ -58,7 +58,7 @@ struct profile {
 /* Open or make. `directory` NULL: the default place. `name` NULL: as kept, or the user's. */
 enum clawchat_result profile_open(struct profile *p, const char *directory, const char *name,
 				  struct clawchat_error *error) MUST_CHECK;
-void profile_close(struct profile *p);     /* wipes */
+void profile_close(struct profile *p); /* wipes */
 
 /* Write relay, enrolment and clock as they are in `p`. */
 enum clawchat_result profile_save_relay(const struct profile *p,
@@ -72,7 +72,7 @@ enum clawchat_result profile_mark_compromised(const struct profile *p,
 					      struct clawchat_error *error) MUST_CHECK;
 enum clawchat_result profile_erase(const struct profile *p,
 				   struct clawchat_error *error) MUST_CHECK;
-void profile_forget_secrets(struct profile *p);    /* in memory; the lock stays */
+void profile_forget_secrets(struct profile *p); /* in memory; the lock stays */
 
 /* Keep another relay's or a newer file. Of the same relay: a device PSK stays in use. */
 enum clawchat_result profile_set_relay(struct profile *p, const struct security_file *file,

@@ -63,8 +63,7 @@ json_t *relay_json_make(const struct security_file *f)
 	json_put_number(object, "next_rotation", f->next_rotation_s);
 	json_put_number(object, "grace", f->grace_period_s);
 	json_put_bytes(object, "server_key", f->server_public_key, sizeof(f->server_public_key));
-	json_put_bytes(object, "signing_key", f->server_signing_key,
-		       sizeof(f->server_signing_key));
+	json_put_bytes(object, "signing_key", f->server_signing_key, sizeof(f->server_signing_key));
 	json_put_number(object, "max_devices", f->enrol_max_devices);
 	json_put_number(object, "enrol_until", f->enrol_until_s);
 	json_put_number(object, "compromised_scope", f->compromised_scope);
@@ -124,8 +123,8 @@ bool relay_json_read(const json_t *object, struct security_file *f, const char *
 	json_take_bytes(&r, "signing_key", f->server_signing_key, sizeof(f->server_signing_key));
 	f->enrol_max_devices = (uint32_t)json_take_number(&r, "max_devices", UINT32_MAX);
 	f->enrol_until_s = json_take_number(&r, "enrol_until", INT64_MAX);
-	f->compromised_scope = (enum compromised_scope)json_take_number(
-		&r, "compromised_scope", COMPROMISED_SERVER);
+	f->compromised_scope = (enum compromised_scope)json_take_number(&r, "compromised_scope",
+									COMPROMISED_SERVER);
 	f->response_timeout_s = (uint32_t)json_take_number(&r, "response_timeout", UINT32_MAX);
 	f->hole_punch_timeout_s = (uint32_t)json_take_number(&r, "hole_punch_timeout", UINT32_MAX);
 	read_lists(&r, f);

@@ -6,5 +6,5 @@
 
 json_t *relay_json_make(const struct security_file *file);
 /* False: *failed names the field that is missing or wrong. */
-bool relay_json_read(const json_t *object, struct security_file *out, const char **failed)
-	MUST_CHECK;
+bool relay_json_read(const json_t *object, struct security_file *out,
+		     const char **failed) MUST_CHECK;

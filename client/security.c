@@ -16,8 +16,8 @@ enum { ID_TEXT = 33 };
 
 struct bootstrap_secret {
 	uint8_t key[BOOTSTRAP_KEY_SIZE];
-	struct view view;                /* of the key, or of the caller's passphrase */
-	char where[PROFILE_PATH_MAX];    /* for messages */
+	struct view view;             /* of the key, or of the caller's passphrase */
+	char where[PROFILE_PATH_MAX]; /* for messages */
 };
 
 static enum clawchat_result file_error(struct clawchat_error *error, const char *what,
@@ -25,15 +25,15 @@ static enum clawchat_result file_error(struct clawchat_error *error, const char 
 {
 	switch (status) {
 	case FILE_IS_OPEN:
-		return client_error(error, CLAWCHAT_PERMISSION,
-				    "%s %s: %s; run: chmod 600 %s", what, path,
-				    file_status_text(status), path);
+		return client_error(error, CLAWCHAT_PERMISSION, "%s %s: %s; run: chmod 600 %s",
+				    what, path, file_status_text(status), path);
 	case FILE_IS_LINK:
 	case FILE_IS_FOREIGN:
 	case FILE_IS_REFUSED:
-		return client_error(error, CLAWCHAT_PERMISSION, "%s %s: %s; copy it to a file of "
-				    "your own with mode 600", what, path,
-				    file_status_text(status));
+		return client_error(error, CLAWCHAT_PERMISSION,
+				    "%s %s: %s; copy it to a file of "
+				    "your own with mode 600",
+				    what, path, file_status_text(status));
 	case FILE_IS_TOO_LARGE:
 	case FILE_IS_NOT_REGULAR:
 		return client_error(error, CLAWCHAT_DAMAGED, "%s %s: %s; it cannot be one", what,
@@ -79,7 +79,8 @@ static enum clawchat_result read_bootstrap(const char *file,
 	if (status == FILE_IS_MISSING)
 		return client_error(error, CLAWCHAT_WRONG_KEY,
 				    "bootstrap key %s: no such file; name it with "
-				    "--bootstrap-key-file, or give the passphrase", out->where);
+				    "--bootstrap-key-file, or give the passphrase",
+				    out->where);
 	if (status != FILE_OK)
 		return file_error(error, "bootstrap key", out->where, status);
 	bool is_key = bootstrap_key_parse(view_of(content, size), out->key);
@@ -87,7 +88,8 @@ static enum clawchat_result read_bootstrap(const char *file,
 	if (!is_key)
 		return client_error(error, CLAWCHAT_WRONG_KEY,
 				    "bootstrap key %s: not a key (64 hexadecimal digits or 32 "
-				    "bytes)", out->where);
+				    "bytes)",
+				    out->where);
 	out->view = view_of(out->key, sizeof(out->key));
 	return CLAWCHAT_OK;
 }
@@ -113,8 +115,8 @@ static enum clawchat_result time_error(struct clawchat_error *error, const char 
 	if (status == SECURITY_FILE_EXPIRED)
 		return client_error(error, CLAWCHAT_EXPIRED,
 				    "%s: expired %s ago; ask the relay's operator for a new one",
-				    path, span(now_s - file->valid_until_s, how_long,
-					       sizeof(how_long)));
+				    path,
+				    span(now_s - file->valid_until_s, how_long, sizeof(how_long)));
 	if (status == SECURITY_FILE_CLOCK_BEHIND)
 		return client_error(
 			error, CLAWCHAT_NOT_YET_VALID,
@@ -141,8 +143,7 @@ static enum clawchat_result content_error(struct clawchat_error *error, const ch
 				    path, text);
 	case SECURITY_FILE_NO_MEMORY:
 		return client_error(error, CLAWCHAT_FAILED, "%s: out of memory", path);
-	default:
-		return client_error(error, CLAWCHAT_DAMAGED, "%s: %s; fetch it again", path, text);
+	default: return client_error(error, CLAWCHAT_DAMAGED, "%s: %s; fetch it again", path, text);
 	}
 }
 
@@ -163,14 +164,11 @@ static enum clawchat_result open_text(const char *path, struct view text,
 	enum security_file_status status = security_file_open(&reader, text, out);
 	bytes_wipe(secret.key, sizeof(secret.key));
 	switch (status) {
-	case SECURITY_FILE_OK:
-		return CLAWCHAT_OK;
+	case SECURITY_FILE_OK: return CLAWCHAT_OK;
 	case SECURITY_FILE_EXPIRED:
 	case SECURITY_FILE_NOT_YET_VALID:
-	case SECURITY_FILE_CLOCK_BEHIND:
-		return time_error(error, path, status, out, reader.now_s);
-	default:
-		return content_error(error, path, status, secret.where);
+	case SECURITY_FILE_CLOCK_BEHIND: return time_error(error, path, status, out, reader.now_s);
+	default: return content_error(error, path, status, secret.where);
 	}
 }
 
@@ -186,9 +184,8 @@ static enum clawchat_result open_file(const char *path, const struct clawchat_bo
 	enum file_status status =
 		file_read(path, FILE_PRIVATE, text, SECURITY_FILE_SIZE_MAX, &size);
 	enum clawchat_result result =
-		status == FILE_OK ?
-			open_text(path, view_of(text, size), bootstrap, out, error) :
-			file_error(error, "security file", path, status);
+		status == FILE_OK ? open_text(path, view_of(text, size), bootstrap, out, error) :
+				    file_error(error, "security file", path, status);
 	free(text);
 	return result;
 }
@@ -230,8 +227,7 @@ static enum clawchat_result start_crypto(struct clawchat_error *error)
 }
 
 enum clawchat_result clawchat_inspect(const char *path, const struct clawchat_bootstrap *bootstrap,
-				      struct clawchat_file_info *info,
-				      struct clawchat_error *error)
+				      struct clawchat_file_info *info, struct clawchat_error *error)
 {
 	struct security_file file;
 	enum clawchat_result result = start_crypto(error);
@@ -262,15 +258,16 @@ enum clawchat_result clawchat_load(struct clawchat *c, const char *path,
 		return client_error(error, CLAWCHAT_REVOKED,
 				    "%s: this profile is erased; open it anew first", path);
 	if (c->link != NULL)
-		return client_error(error, CLAWCHAT_USAGE,
-				    "%s: cannot be loaded while connected", path);
+		return client_error(error, CLAWCHAT_USAGE, "%s: cannot be loaded while connected",
+				    path);
 	enum clawchat_result result = open_file(path, bootstrap, &file, error);
 	bool is_same = !c->profile.has_relay ||
 		       memcmp(known->server_id, file.server_id, SERVER_ID_SIZE) == 0;
 	if (result == CLAWCHAT_OK && !is_same && has_contacts(c))
 		result = client_error(error, CLAWCHAT_CONFIG,
 				      "%s: of another relay than this profile's; give it a profile "
-				      "of its own with --profile", path);
+				      "of its own with --profile",
+				      path);
 	else if (result == CLAWCHAT_OK && c->profile.has_relay && is_same &&
 		 !bytes_equal(known->server_signing_key, file.server_signing_key,
 			      ED25519_PUBLIC_SIZE))

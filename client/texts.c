@@ -56,7 +56,8 @@ enum clawchat_result clawchat_send_text(struct clawchat *c, const struct clawcha
 void clawchat_mark_read(struct clawchat *c, const struct clawchat_peer_id *from, uint64_t id)
 {
 	struct tunnel *t = tunnel_find(c, from->bytes);
-	const struct message receipt = { .type = MESSAGE_RECEIPT, .id = id,
+	const struct message receipt = { .type = MESSAGE_RECEIPT,
+					 .id = id,
 					 .receipt = RECEIPT_READ };
 	/* A receipt that cannot go now is not worth a queue: "delivered" stays true. */
 	if (t != NULL && tunnel_is_up(t) && !tunnel_send(t, 0, &receipt))
@@ -114,8 +115,8 @@ static void take_receipt(struct clawchat *c, struct tunnel *t, const struct mess
 		drop(t, place);
 		break;
 	}
-	tell_delivery(c, t, m->id,
-		      m->receipt == RECEIPT_READ ? CLAWCHAT_READ : CLAWCHAT_DELIVERED, NULL);
+	tell_delivery(c, t, m->id, m->receipt == RECEIPT_READ ? CLAWCHAT_READ : CLAWCHAT_DELIVERED,
+		      NULL);
 }
 
 static bool was_seen(struct tunnel *t, uint64_t id)
@@ -130,7 +131,8 @@ static bool was_seen(struct tunnel *t, uint64_t id)
 
 static void take_text(struct clawchat *c, struct tunnel *t, const struct message *m)
 {
-	const struct message receipt = { .type = MESSAGE_RECEIPT, .id = m->id,
+	const struct message receipt = { .type = MESSAGE_RECEIPT,
+					 .id = m->id,
 					 .receipt = RECEIPT_DELIVERED };
 	const struct contact *contact = contacts_find(&c->contacts, t->id);
 	if (!was_seen(t, m->id)) {

@@ -19,15 +19,15 @@
 #include "crypto/random.h"
 
 enum {
-	TRANSFER_SLICE = 4 << 20,        /* bytes hashed per call: some milliseconds */
+	TRANSFER_SLICE = 4 << 20, /* bytes hashed per call: some milliseconds */
 	TRANSFER_REASON_SIZE = 300,
 	TRANSFER_PATH_MAX = 4096,
 };
 
 enum transfer_progress {
-	TRANSFER_BUSY,                   /* call again */
-	TRANSFER_READY,                  /* this step is done */
-	TRANSFER_FAILED,                 /* see reason */
+	TRANSFER_BUSY,   /* call again */
+	TRANSFER_READY,  /* this step is done */
+	TRANSFER_FAILED, /* see reason */
 };
 
 /* ---- sender ----------------------------------------------------------------------------- */
@@ -35,13 +35,13 @@ enum transfer_progress {
 struct outgoing {
 	int fd;
 	uint64_t size;
-	uint64_t done;                   /* bytes hashed, later bytes sent */
+	uint64_t done; /* bytes hashed, later bytes sent */
 	uint64_t mtime_ns;
 	uint8_t id[TRANSFER_ID_SIZE];
 	uint8_t sha256[HASH_SIZE];
-	struct sha256_stream *hash;      /* while hashing */
+	struct sha256_stream *hash; /* while hashing */
 	char name[FILE_NAME_SIZE_MAX + 1];
-	size_t chunk_size;               /* read, not yet sent */
+	size_t chunk_size; /* read, not yet sent */
 	uint8_t chunk[MESSAGE_CHUNK_MAX];
 	char reason[TRANSFER_REASON_SIZE];
 };
@@ -54,17 +54,17 @@ enum transfer_progress outgoing_hash(struct outgoing *o);
 void outgoing_start(struct outgoing *o, uint64_t offset);
 /* The next chunk as a message; READY: all has been sent. */
 enum transfer_progress outgoing_next(struct outgoing *o, struct message *m);
-void outgoing_sent(struct outgoing *o);          /* that chunk is on its way */
+void outgoing_sent(struct outgoing *o); /* that chunk is on its way */
 
 /* ---- receiver --------------------------------------------------------------------------- */
 
 struct incoming {
 	int folder_fd, fd;
 	uint64_t size;
-	uint64_t done;                   /* bytes there */
-	uint64_t resumed_from;           /* bytes that were there before this run */
-	uint64_t prepared;               /* of them hashed */
-	uint64_t flushed;                /* of them on their way to the disk */
+	uint64_t done;         /* bytes there */
+	uint64_t resumed_from; /* bytes that were there before this run */
+	uint64_t prepared;     /* of them hashed */
+	uint64_t flushed;      /* of them on their way to the disk */
 	uint8_t id[TRANSFER_ID_SIZE];
 	uint8_t sha256[HASH_SIZE];
 	struct sha256_stream *hash;
@@ -77,10 +77,10 @@ struct incoming {
 
 struct incoming *incoming_create(const struct message *offer, const char *folder,
 				 struct clawchat_error *error) MUST_CHECK;
-void incoming_destroy(struct incoming *i);       /* the part stays */
+void incoming_destroy(struct incoming *i); /* the part stays */
 enum transfer_progress incoming_prepare(struct incoming *i);
 /* READY: all is there, call incoming_finish(). A chunk that is not the next one is passed over. */
 enum transfer_progress incoming_take(struct incoming *i, const struct message *chunk);
 /* Check the hash, flush, give it its name (final_path). A wrong hash removes the part. */
 enum file_result incoming_finish(struct incoming *i);
-void incoming_discard(struct incoming *i);       /* remove the part */
+void incoming_discard(struct incoming *i); /* remove the part */

@@ -18,8 +18,8 @@ enum {
 static enum clawchat_result fail_create(struct clawchat_error *error, const struct incoming *i,
 					const char *what)
 {
-	return client_error(error, errno == EACCES || errno == EPERM ? CLAWCHAT_PERMISSION :
-								       CLAWCHAT_IO,
+	return client_error(error,
+			    errno == EACCES || errno == EPERM ? CLAWCHAT_PERMISSION : CLAWCHAT_IO,
 			    "%s/%s: %s", i->folder, what, strerror(errno));
 }
 
@@ -58,9 +58,8 @@ static enum clawchat_result check_space(struct incoming *i, struct clawchat_erro
 	uint64_t available = (uint64_t)info.f_bavail * info.f_frsize;
 	if (available >= needed)
 		return CLAWCHAT_OK;
-	return client_error(error, CLAWCHAT_IO,
-			    "%s: %llu MiB are free, %llu MiB are needed for %s", i->folder,
-			    (unsigned long long)(available >> 20),
+	return client_error(error, CLAWCHAT_IO, "%s: %llu MiB are free, %llu MiB are needed for %s",
+			    i->folder, (unsigned long long)(available >> 20),
 			    (unsigned long long)((needed >> 20) + 1), i->name);
 }
 
@@ -78,8 +77,8 @@ struct incoming *incoming_create(const struct message *offer, const char *folder
 	memcpy(i->sha256, offer->sha256, sizeof(i->sha256));
 	memcpy(i->name, offer->body.data, offer->body.size); /* clean and short: message_decode() */
 	file_name_part(i->name, i->sha256, i->part);
-	bool is_named = snprintf(i->folder, sizeof(i->folder), "%s", folder) <
-			(int)sizeof(i->folder);
+	bool is_named =
+		snprintf(i->folder, sizeof(i->folder), "%s", folder) < (int)sizeof(i->folder);
 	i->folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	enum clawchat_result result = CLAWCHAT_OK;
 	if (!is_named || i->folder_fd < 0)
@@ -144,8 +143,7 @@ static bool write_at(struct incoming *i, struct view data)
 {
 	size_t put = 0;
 	while (put < data.size) {
-		ssize_t n = pwrite(i->fd, data.data + put, data.size - put,
-				   (off_t)(i->done + put));
+		ssize_t n = pwrite(i->fd, data.data + put, data.size - put, (off_t)(i->done + put));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)

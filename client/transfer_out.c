@@ -37,7 +37,7 @@ struct outgoing *outgoing_create(const char *path, const struct random_source *r
 	if (!S_ISREG(info.st_mode) || !is_named || (uint64_t)info.st_size > FILE_SIZE_MAX) {
 		client_error(error, CLAWCHAT_IO, "%s: %s", path,
 			     !S_ISREG(info.st_mode) ? "is not a regular file; pack a folder first" :
-			     !is_named		    ? "has no name that can be sent" :
+			     !is_named              ? "has no name that can be sent" :
 						      "is too large");
 		outgoing_destroy(o);
 		return NULL;

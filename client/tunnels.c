@@ -86,8 +86,8 @@ bool tunnel_is_up(const struct tunnel *t)
 bool tunnel_send(struct tunnel *t, uint16_t stream, const struct message *m)
 {
 	static uint8_t buffer[DELIVERY_MESSAGE_MAX]; /* one client a process, one thread */
-	size_t size = message_encode(m, (struct view_out){ .data = buffer,
-							   .capacity = sizeof(buffer) });
+	size_t size =
+		message_encode(m, (struct view_out){ .data = buffer, .capacity = sizeof(buffer) });
 	return size > 0 && t->delivery != NULL &&
 	       delivery_send(t->delivery, stream, view_of(buffer, size)) == DELIVERY_SENT;
 }
@@ -116,8 +116,7 @@ static const char *refusal_text(enum peer_refusal refusal)
 		return "shows a key that its identity has not signed: somebody stands in between";
 	case PEER_REFUSAL_CHANGED:
 		return "shows another key than before; compare the safety number, then accept it";
-	case PEER_REFUSAL_NO_CONTINUITY:
-		break;
+	case PEER_REFUSAL_NO_CONTINUITY: break;
 	}
 	return "one of the two sides has lost what was agreed before; compare the safety number, "
 	       "then both accept it";
@@ -260,15 +259,9 @@ static void take_peer_events(struct clawchat *c, struct tunnel *t)
 	struct peer_event event;
 	while (peer_next_event(t->peer, &event)) {
 		switch (event.type) {
-		case PEER_EVENT_SECURE:
-			take_secure(c, t, &event);
-			break;
-		case PEER_EVENT_CONFIRMED:
-			take_confirmed(c, t, &event);
-			break;
-		case PEER_EVENT_REFUSED:
-			take_refused(c, t, &event);
-			break;
+		case PEER_EVENT_SECURE: take_secure(c, t, &event); break;
+		case PEER_EVENT_CONFIRMED: take_confirmed(c, t, &event); break;
+		case PEER_EVENT_REFUSED: take_refused(c, t, &event); break;
 		case PEER_EVENT_FAILED:
 			give_up_channel(c, t);
 			back_off(c, t);
@@ -373,20 +366,11 @@ static void take_gone(struct clawchat *c, const struct link_event *event)
 void tunnels_link_event(struct clawchat *c, const struct link_event *event)
 {
 	switch (event->type) {
-	case LINK_EVENT_OFFER:
-		take_offer(c, event);
-		break;
-	case LINK_EVENT_OPENED:
-		take_opened(c, event);
-		break;
-	case LINK_EVENT_OPEN_FAILED:
-		take_failed(c, event);
-		break;
-	case LINK_EVENT_GONE:
-		take_gone(c, event);
-		break;
-	default:
-		break;
+	case LINK_EVENT_OFFER: take_offer(c, event); break;
+	case LINK_EVENT_OPENED: take_opened(c, event); break;
+	case LINK_EVENT_OPEN_FAILED: take_failed(c, event); break;
+	case LINK_EVENT_GONE: take_gone(c, event); break;
+	default: break;
 	}
 }
 
@@ -400,8 +384,7 @@ static void send_handshake(struct clawchat *c, struct tunnel *t)
 		uint8_t *frame = t->channel != 0 ? client_frame(c, &out) : NULL;
 		if (frame == NULL)
 			return;
-		struct view_out room = { .data = frame + LINK_HEADROOM,
-					 .capacity = BLOB_SIZE_MAX };
+		struct view_out room = { .data = frame + LINK_HEADROOM, .capacity = BLOB_SIZE_MAX };
 		if (!peer_output(t->peer, c->now.mono_ns, room, &size))
 			return;
 		if (link_send(c->link, t->channel, frame, size, out))
@@ -451,9 +434,9 @@ uint64_t tunnels_deadline(const struct clawchat *c)
 {
 	uint64_t deadline = NEVER;
 	for (const struct tunnel *t = c->tunnels; t != NULL; t = t->next)
-		deadline = earliest(deadline, earliest(t->retry_ns, t->channel != 0 ?
-								    peer_deadline(t->peer) :
-								    NEVER));
+		deadline = earliest(deadline,
+				    earliest(t->retry_ns,
+					     t->channel != 0 ? peer_deadline(t->peer) : NEVER));
 	return deadline;
 }
 

@@ -8,10 +8,10 @@
 #include "crypto/bytes.h"
 
 struct address {
-	uint8_t ip[16];     /* network order; ::ffff:a.b.c.d for IPv4 */
-	uint16_t port;      /* host order */
-	uint16_t zero_;     /* always 0: addresses compare by memory */
-	uint32_t scope;     /* interface of a link-local IPv6 address, else 0 */
+	uint8_t ip[16]; /* network order; ::ffff:a.b.c.d for IPv4 */
+	uint16_t port;  /* host order */
+	uint16_t zero_; /* always 0: addresses compare by memory */
+	uint32_t scope; /* interface of a link-local IPv6 address, else 0 */
 };
 _Static_assert(sizeof(struct address) == 24, "no hidden padding: compared by memory");
 
@@ -21,8 +21,8 @@ _Static_assert(sizeof(struct address) == 24, "no hidden padding: compared by mem
  */
 struct path {
 	struct address remote;
-	uint8_t local_ip[16];   /* all zero: let the system choose */
-	uint64_t door;          /* port generation it came in on; on a client, 0 */
+	uint8_t local_ip[16]; /* all zero: let the system choose */
+	uint64_t door;        /* port generation it came in on; on a client, 0 */
 };
 _Static_assert(sizeof(struct path) == 48, "no hidden padding: compared by memory");
 
@@ -31,7 +31,7 @@ enum { ADDRESS_TEXT_SIZE = 64 };
 struct address address_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d, uint16_t port);
 
 bool address_is_v4(const struct address *a);
-bool address_is_set(const struct address *a);  /* not all zero */
+bool address_is_set(const struct address *a); /* not all zero */
 
 static inline bool address_equal(const struct address *a, const struct address *b)
 {

@@ -15,8 +15,8 @@
 #define bump_owned(p, v) store_relaxed((p), load_relaxed(p) + (v))
 #define exchange_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define cas_acq_rel(p, expected, desired) \
-	atomic_compare_exchange_strong_explicit((p), (expected), (desired), \
-						memory_order_acq_rel, memory_order_acquire)
+	atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_acq_rel, \
+						memory_order_acquire)
 #define cas_relaxed(p, expected, desired) \
-	atomic_compare_exchange_strong_explicit((p), (expected), (desired), \
-						memory_order_relaxed, memory_order_relaxed)
+	atomic_compare_exchange_strong_explicit((p), (expected), (desired), memory_order_relaxed, \
+						memory_order_relaxed)

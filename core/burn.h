@@ -15,7 +15,7 @@ void burn_sign(struct wire_burn *burn, const struct ed25519_pair *identity);
 struct burn_expected {
 	const uint8_t *server_id;
 	const uint8_t *device_id;
-	const uint8_t *identity;   /* public key */
+	const uint8_t *identity; /* public key */
 	uint64_t wall_ns;
 };
 bool burn_is_genuine(const struct wire_burn *burn, const struct burn_expected *expected) MUST_CHECK;

@@ -11,7 +11,7 @@ enum index_kind { BY_DEVICE, BY_PEER, BY_NAME, INDEX_COUNT };
  * in the index are undefined. */
 struct links {
 	uint32_t next;
-	uint32_t previous;      /* DIRECTORY_NONE: the bucket's head */
+	uint32_t previous; /* DIRECTORY_NONE: the bucket's head */
 };
 
 struct index {
@@ -22,10 +22,10 @@ struct index {
 struct directory {
 	struct hash_seed seed;
 	uint32_t slots;
-	uint32_t buckets;       /* power of two */
+	uint32_t buckets; /* power of two */
 	struct index indexes[INDEX_COUNT];
-	uint64_t *used;         /* a bit for each bucket of BY_PEER that holds something */
-	uint8_t *announced;     /* a flag for each slot */
+	uint64_t *used;     /* a bit for each bucket of BY_PEER that holds something */
+	uint8_t *announced; /* a flag for each slot */
 	struct directory_record *records;
 };
 
@@ -241,8 +241,7 @@ static uint32_t smallest_above(const struct directory *d, uint32_t bucket, const
 		const uint8_t *peer = d->records[slot].peer;
 		if (after != NULL && memcmp(peer, after, PEER_ID_SIZE) <= 0)
 			continue;
-		if (best == DIRECTORY_NONE ||
-		    memcmp(peer, d->records[best].peer, PEER_ID_SIZE) < 0)
+		if (best == DIRECTORY_NONE || memcmp(peer, d->records[best].peer, PEER_ID_SIZE) < 0)
 			best = slot;
 	}
 	return best;

@@ -17,7 +17,7 @@
 struct directory_record {
 	uint8_t peer[PEER_ID_SIZE];
 	uint8_t device[DEVICE_ID_SIZE];
-	uint8_t name_tag[NAME_TAG_SIZE];    /* zeros: none, found by nobody */
+	uint8_t name_tag[NAME_TAG_SIZE]; /* zeros: none, found by nobody */
 };
 
 struct directory;
@@ -28,7 +28,7 @@ void directory_destroy(struct directory *d);
 
 void directory_enter(struct directory *d, uint32_t slot, const struct directory_record *record);
 void directory_announce(struct directory *d, uint32_t slot);
-void directory_remove(struct directory *d, uint32_t slot);    /* entered, announced or not */
+void directory_remove(struct directory *d, uint32_t slot); /* entered, announced or not */
 
 /* Of a slot that is entered. */
 const struct directory_record *directory_record(const struct directory *d, uint32_t slot);

@@ -9,9 +9,8 @@
 
 /* `packet` holds room for the header, plain_size bytes of plaintext, room for the tag.
  * Returns the size of the datagram. `hide` carries the header key of the same direction. */
-size_t door_seal(const uint8_t handshake_key[AEAD_KEY_SIZE], struct mask *hide,
-		 enum wire_kind kind, const struct random_source *random, uint8_t *packet,
-		 size_t plain_size);
+size_t door_seal(const uint8_t handshake_key[AEAD_KEY_SIZE], struct mask *hide, enum wire_kind kind,
+		 const struct random_source *random, uint8_t *packet, size_t plain_size);
 
 /* `shown` is the header in plain, `packet` the datagram as received; opened in place. */
 bool door_open(const uint8_t handshake_key[AEAD_KEY_SIZE],

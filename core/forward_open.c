@@ -245,7 +245,7 @@ void forward_open(struct forward *f, struct instant now)
 		prefetch_key(f, i + FORWARD_AHEAD);
 		if (item->verdict != UNDECIDED)
 			continue;
-		item->verdict = item->session != NULL ? open_data(f, item, now.mono_ns)
-						      : open_hello(f, item);
+		item->verdict = item->session != NULL ? open_data(f, item, now.mono_ns) :
+							open_hello(f, item);
 	}
 }

@@ -159,7 +159,7 @@ bool reliable_put(struct reliable_sender *s, enum frame_type type, struct view b
 
 void reliable_acknowledge(struct reliable_sender *s, uint32_t next, uint64_t now_ns)
 {
-	uint32_t acknowledged = next - s->first;   /* wraps for an old ACK: then above count */
+	uint32_t acknowledged = next - s->first; /* wraps for an old ACK: then above count */
 	if (acknowledged == 0 || acknowledged > s->count)
 		return;
 

@@ -14,8 +14,8 @@
 
 struct frame {
 	enum frame_type type;
-	uint32_t sequence;        /* reliable frames only */
-	struct view body;         /* without the sequence number */
+	uint32_t sequence; /* reliable frames only */
+	struct view body;  /* without the sequence number */
 };
 
 enum frame_status { FRAME_READ, FRAME_NONE_LEFT, FRAME_MALFORMED };
@@ -55,16 +55,16 @@ struct reliable_entry {
 
 /* Sending side. Made only while frames wait: most sessions have none. */
 struct reliable_sender {
-	uint32_t first;           /* sequence of the oldest entry */
+	uint32_t first; /* sequence of the oldest entry */
 	uint32_t count;
-	uint32_t tries;           /* repetitions since the latest acknowledgement */
-	uint64_t repeat_ns;       /* when to send all again; NEVER while empty */
-	uint32_t unsent;          /* entries at the end that were never sent */
+	uint32_t tries;     /* repetitions since the latest acknowledgement */
+	uint64_t repeat_ns; /* when to send all again; NEVER while empty */
+	uint32_t unsent;    /* entries at the end that were never sent */
 	struct reliable_entry entries[RELIABLE_QUEUE];
 };
 
 struct reliable_receiver {
-	uint32_t next;            /* sequence expected */
+	uint32_t next; /* sequence expected */
 	bool is_ack_due;
 };
 

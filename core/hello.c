@@ -60,14 +60,14 @@ static void start_initiator(struct noise *noise, const struct hello_config *conf
 	uint8_t prologue[PROLOGUE_SIZE];
 
 	noise_init(noise, &(struct noise_config){
-		.pattern = &NOISE_IKPSK2,
-		.is_initiator = true,
-		.prologue = prologue_of(config->server_id, prologue),
-		.static_key = &config->device,
-		.remote_static = config->server_public,
-		.psks = { config->psk },
-		.random = random,
-	});
+				  .pattern = &NOISE_IKPSK2,
+				  .is_initiator = true,
+				  .prologue = prologue_of(config->server_id, prologue),
+				  .static_key = &config->device,
+				  .remote_static = config->server_public,
+				  .psks = { config->psk },
+				  .random = random,
+			  });
 }
 
 static void fill_payload(struct wire_hello_payload *payload, const struct noise *noise,
@@ -146,11 +146,11 @@ static bool read_welcome(const struct noise *noise, const uint8_t *psk, struct v
 
 	if (psk != NULL)
 		noise_set_psk(&trial, 0, psk);
-	bool is_authentic = noise_read(&trial,
-				       view_of(plain.data + sizeof(struct wire_welcome),
-					       WELCOME_NOISE_SIZE),
-				       (uint8_t *)payload, sizeof *payload, &size) &&
-			    size == sizeof *payload;
+	bool is_authentic =
+		noise_read(&trial,
+			   view_of(plain.data + sizeof(struct wire_welcome), WELCOME_NOISE_SIZE),
+			   (uint8_t *)payload, sizeof *payload, &size) &&
+		size == sizeof *payload;
 	if (is_authentic && payload->status == STATUS_OK)
 		noise_split(&trial, keys);
 	noise_fini(&trial);
@@ -227,13 +227,11 @@ static bool payload_is_sound(const struct hello_request *request)
 	    load_le32(payload->timestamp_ns) >= NS_PER_S)
 		return false;
 	switch (payload->credential) {
-	case CREDENTIAL_FILE:
-		return true;
+	case CREDENTIAL_FILE: return true;
 	case CREDENTIAL_DEVICE:
 		device_id_of(request->device_public, device_id);
 		return bytes_equal(device_id, payload->id, sizeof device_id);
-	default:
-		return false;
+	default: return false;
 	}
 }
 
@@ -249,8 +247,8 @@ static bool read_request(struct noise *noise, struct view plain, struct hello_re
 	memcpy(out->device_public, noise->remote_static, X25519_SIZE);
 	if (!payload_is_sound(out))
 		return false;
-	out->timestamp_ns = load_le64(payload->timestamp_s) * NS_PER_S +
-			    load_le32(payload->timestamp_ns);
+	out->timestamp_ns =
+		load_le64(payload->timestamp_s) * NS_PER_S + load_le32(payload->timestamp_ns);
 	return ed25519_public_is_sound(payload->identity) &&
 	       ed25519_verify(payload->identity, signed_part(noise, part), payload->signature);
 }
@@ -263,12 +261,12 @@ bool hello_read(struct noise *noise, const struct hello_server *server, struct v
 	if (!hello_is_well_formed(plain))
 		return false;
 	noise_init(noise, &(struct noise_config){
-		.pattern = &NOISE_IKPSK2,
-		.is_initiator = false,
-		.prologue = prologue_of(server->server_id, prologue),
-		.static_key = &server->static_key,
-		.random = random,
-	});
+				  .pattern = &NOISE_IKPSK2,
+				  .is_initiator = false,
+				  .prologue = prologue_of(server->server_id, prologue),
+				  .static_key = &server->static_key,
+				  .random = random,
+			  });
 	if (read_request(noise, plain, out))
 		return true;
 	noise_fini(noise);

@@ -27,8 +27,8 @@ struct hello_config {
  * for hello_finish(). Returns the plaintext's size; 0 (and no noise to wipe) if there is no room
  * for the largest one, HELLO_SIZE_LAST - WIRE_OVERHEAD, or the relay's key is of small order. */
 size_t hello_write(struct noise *noise, const struct hello_config *config, uint64_t timestamp_ns,
-		   const uint8_t *cookie, const struct random_source *random, struct view_out out)
-	MUST_CHECK;
+		   const uint8_t *cookie, const struct random_source *random,
+		   struct view_out out) MUST_CHECK;
 
 /* Read a WELCOME. False: not authentic; `noise` can wait on for the true one (who holds a file
  * can forge a datagram, not a WELCOME). True: `noise` is wiped; *keys only for STATUS_OK. */

@@ -8,8 +8,8 @@
 #define NEVER UINT64_MAX
 
 struct instant {
-	uint64_t mono_ns;   /* CLOCK_BOOTTIME: timers, lifetimes */
-	uint64_t wall_ns;   /* CLOCK_REALTIME since 1970: schedule, validity, timestamps */
+	uint64_t mono_ns; /* CLOCK_BOOTTIME: timers, lifetimes */
+	uint64_t wall_ns; /* CLOCK_REALTIME since 1970: schedule, validity, timestamps */
 };
 
 static inline uint64_t earliest(uint64_t a, uint64_t b)

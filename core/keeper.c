@@ -43,8 +43,8 @@ struct keeper *keeper_create(const struct keeper_config *config)
 	if (k == NULL)
 		return NULL;
 	k->config = *config;
-	k->pending_max = (table_slots(config->table) + KEEPER_PENDING_SHARE - 1) /
-			 KEEPER_PENDING_SHARE;
+	k->pending_max =
+		(table_slots(config->table) + KEEPER_PENDING_SHARE - 1) / KEEPER_PENDING_SHARE;
 	wheel_init(&k->wheel, 0);
 	k->announcement.next_slice_ns = NEVER;
 	k->ending.next_slice_ns = NEVER;
@@ -217,20 +217,15 @@ static void take_session_upcall(struct keeper *k, struct keeper_entry *e,
 		keeper_establish(k, e);
 
 	switch (upcall->kind) {
-	case UPCALL_CONTROL:
-		keeper_take_control(k, e, upcall);
-		break;
-	case UPCALL_PATH:
-		keeper_take_path(k, e, upcall);
-		break;
+	case UPCALL_CONTROL: keeper_take_control(k, e, upcall); break;
+	case UPCALL_PATH: keeper_take_path(k, e, upcall); break;
 	case UPCALL_FORGERIES: {
 		struct keeper_event event = { .type = KEEPER_FORGERIES };
 		keeper_describe(k, e, &event);
 		k->config.hooks.event(k->config.hooks.state, &event);
 		break;
 	}
-	default: /* UPCALL_ESTABLISHED: done above */
-		break;
+	default: /* UPCALL_ESTABLISHED: done above */ break;
 	}
 }
 

@@ -20,18 +20,18 @@
 struct credential {
 	uint8_t psk[KEY_SIZE];
 	uint8_t file_id[FILE_ID_SIZE]; /* the file that it came from: revoking a file reaches all */
-	enum wire_status status;          /* STATUS_OK, _EXPIRED, _SPENT, _REVOKED */
-	uint64_t last_timestamp_ns;       /* of that device's HELLOs, over restarts; 0: none */
-	bool may_enrol;                   /* a file's: the device is offered to need none again */
+	enum wire_status status;       /* STATUS_OK, _EXPIRED, _SPENT, _REVOKED */
+	uint64_t last_timestamp_ns;    /* of that device's HELLOs, over restarts; 0: none */
+	bool may_enrol;                /* a file's: the device is offered to need none again */
 };
 
 enum keeper_event_type {
 	KEEPER_SESSION_UP,
-	KEEPER_SESSION_DOWN,       /* reason */
-	KEEPER_REFUSED,            /* status: a holder of a credential was turned away */
-	KEEPER_FORGERIES,          /* a session under attack */
-	KEEPER_ENROL,              /* psk: save it, then keeper_enrolled() */
-	KEEPER_BURN,               /* scope, nonce, text: a genuine Compromised report, that comes
+	KEEPER_SESSION_DOWN, /* reason */
+	KEEPER_REFUSED,      /* status: a holder of a credential was turned away */
+	KEEPER_FORGERIES,    /* a session under attack */
+	KEEPER_ENROL,        /* psk: save it, then keeper_enrolled() */
+	KEEPER_BURN,         /* scope, nonce, text: a genuine Compromised report, that comes
 				    * again until keeper_answer_burn() */
 };
 
@@ -44,11 +44,11 @@ struct keeper_event {
 	uint8_t identity[ED25519_PUBLIC_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];
 	struct address remote;
-	uint64_t timestamp_ns;     /* of the HELLO: to be remembered over restarts */
-	uint32_t reason;           /* enum wire_reason */
-	uint8_t status;            /* enum wire_status */
-	uint8_t psk[KEY_SIZE];     /* KEEPER_ENROL: the device's, secret */
-	uint8_t scope;             /* enum wire_scope */
+	uint64_t timestamp_ns; /* of the HELLO: to be remembered over restarts */
+	uint32_t reason;       /* enum wire_reason */
+	uint8_t status;        /* enum wire_status */
+	uint8_t psk[KEY_SIZE]; /* KEEPER_ENROL: the device's, secret */
+	uint8_t scope;         /* enum wire_scope */
 	uint8_t nonce[BURN_NONCE_SIZE];
 	char text[BURN_REASON_MAX + 1]; /* as the client wrote it: for logs, to be cleaned */
 };
@@ -70,7 +70,7 @@ struct keeper_hooks {
 };
 
 struct keeper_config {
-	struct table *table;               /* made with entry_size = keeper_entry_size() */
+	struct table *table; /* made with entry_size = keeper_entry_size() */
 	struct channels *channels;
 	const struct packet_cipher *cipher;
 	struct hello_server server;
@@ -78,7 +78,7 @@ struct keeper_config {
 	struct random_source random;
 	uint64_t idle_timeout_ns;
 	uint32_t keepalive_s;
-	uint32_t handshake_rate_per_s;     /* per address prefix */
+	uint32_t handshake_rate_per_s; /* per address prefix */
 	uint32_t handshake_burst;
 };
 
@@ -89,9 +89,9 @@ struct keeper_session {
 	uint8_t device[DEVICE_ID_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];
 	struct path path;
-	uint64_t since_ns;                 /* mono */
-	uint64_t last_receive_ns;          /* mono */
-	uint64_t rx_packets, tx_packets;   /* by counters */
+	uint64_t since_ns;               /* mono */
+	uint64_t last_receive_ns;        /* mono */
+	uint64_t rx_packets, tx_packets; /* by counters */
 	uint64_t rx_bytes, tx_bytes;
 	uint32_t channels;
 	uint32_t epoch;
@@ -105,18 +105,18 @@ struct keeper_stats {
 	uint64_t frames_in, frames_out, frames_repeated, frames_malformed;
 	uint64_t path_challenges, path_moves;
 	uint64_t rekeys, rekeys_failed;
-	uint64_t burns, burns_refused;     /* Compromised reports, genuine or not */
-	uint64_t doors_told;               /* PORT_NEXT queued */
+	uint64_t burns, burns_refused; /* Compromised reports, genuine or not */
+	uint64_t doors_told;           /* PORT_NEXT queued */
 	uint64_t enrolments_offered, enrolments_done;
-	uint64_t schedules_told;           /* SCHEDULE queued */
+	uint64_t schedules_told; /* SCHEDULE queued */
 	uint64_t table_full, channels_full;
 };
 
 struct keeper;
 
 size_t keeper_entry_size(void);
-struct keeper *keeper_create(const struct keeper_config *config) MUST_CHECK;   /* NULL: memory */
-void keeper_destroy(struct keeper *k);     /* after all workers have stopped */
+struct keeper *keeper_create(const struct keeper_config *config) MUST_CHECK; /* NULL: memory */
+void keeper_destroy(struct keeper *k); /* after all workers have stopped */
 
 /* A HELLO that an earlier run took in: a copy of it gets no answer. Before the first upcall. */
 void keeper_note_hello(struct keeper *k, uint64_t hello_id);
@@ -130,7 +130,7 @@ void keeper_close_door(struct keeper *k, uint64_t door);
 struct keeper_door {
 	uint64_t door;
 	uint16_t port;
-	uint64_t begins_ns;        /* wall clock: when to go there */
+	uint64_t begins_ns; /* wall clock: when to go there */
 	uint8_t key[KEY_SIZE];
 };
 void keeper_announce_door(struct keeper *k, const struct keeper_door *door, struct instant now);
@@ -164,7 +164,7 @@ void keeper_end_all(struct keeper *k, enum wire_reason reason, struct instant no
 enum keeper_match_kind { MATCH_ALL, MATCH_DEVICE, MATCH_FILE };
 struct keeper_match {
 	enum keeper_match_kind kind;
-	uint8_t id[FILE_ID_SIZE];  /* of the device or the file */
+	uint8_t id[FILE_ID_SIZE]; /* of the device or the file */
 };
 _Static_assert((int)DEVICE_ID_SIZE == (int)FILE_ID_SIZE, "one field for both");
 
@@ -189,8 +189,8 @@ void keeper_replace_key(struct keeper *k, const struct x25519_pair *static_key);
 void keeper_drain(struct keeper *k);
 
 /* Walk over the sessions: *cursor starts at 0; false at the end. */
-bool keeper_next_session(const struct keeper *k, uint32_t *cursor, struct keeper_session *out)
-	MUST_CHECK;
+bool keeper_next_session(const struct keeper *k, uint32_t *cursor,
+			 struct keeper_session *out) MUST_CHECK;
 const struct keeper_stats *keeper_stats(const struct keeper *k);
 /* Verdicts of handshakes that the keeper dropped itself. */
 struct verdict_counters *keeper_counters(struct keeper *k);

@@ -168,18 +168,10 @@ static bool pay_one(struct keeper *k, struct keeper_entry *e, uint32_t number)
 	bool is_queued;
 
 	switch (what) {
-	case OWES_OFFER:
-		is_queued = queue_offer(k, e, number);
-		break;
-	case OWES_OPENED:
-		is_queued = queue_opened(k, e, number);
-		break;
-	case OWES_FAILED:
-		is_queued = queue_failed(k, e, end->request, end->reason);
-		break;
-	default:
-		assert(what == OWES_GONE);
-		is_queued = queue_gone(k, e, number);
+	case OWES_OFFER: is_queued = queue_offer(k, e, number); break;
+	case OWES_OPENED: is_queued = queue_opened(k, e, number); break;
+	case OWES_FAILED: is_queued = queue_failed(k, e, end->request, end->reason); break;
+	default: assert(what == OWES_GONE); is_queued = queue_gone(k, e, number);
 	}
 	if (!is_queued)
 		return false;
@@ -328,8 +320,11 @@ static void offer(struct keeper *k, struct keeper_entry *e, struct keeper_entry 
 		return;
 	}
 	*end_at(k, own) = (struct keeper_channel){
-		.state = CHANNEL_OFFERED, .other = other,
-		.is_opener = true, .request = request, .has_request = true,
+		.state = CHANNEL_OFFERED,
+		.other = other,
+		.is_opener = true,
+		.request = request,
+		.has_request = true,
 	};
 	*end_at(k, other) = (struct keeper_channel){ .state = CHANNEL_OFFERED, .other = own };
 	link_to_owner(k, e, own);

@@ -16,12 +16,10 @@ static bool matches(const struct keeper *k, const struct keeper_entry *e,
 {
 	switch (match->kind) {
 	case MATCH_DEVICE:
-		return memcmp(directory_record(k->directory, e->session.id.slot)->device,
-			      match->id, DEVICE_ID_SIZE) == 0;
-	case MATCH_FILE:
-		return memcmp(e->file_id, match->id, FILE_ID_SIZE) == 0;
-	case MATCH_ALL:
-		break;
+		return memcmp(directory_record(k->directory, e->session.id.slot)->device, match->id,
+			      DEVICE_ID_SIZE) == 0;
+	case MATCH_FILE: return memcmp(e->file_id, match->id, FILE_ID_SIZE) == 0;
+	case MATCH_ALL: break;
 	}
 	return true;
 }
@@ -62,8 +60,7 @@ void keeper_end_marked(struct keeper *k, struct keeper_entry *e)
 {
 	assert(keeper_is_ending(e));
 	assert(k->ending.count > 0);
-	bool is_told = e->state == ENTRY_ESTABLISHED &&
-		       k->now.mono_ns < k->ending.told_until_ns;
+	bool is_told = e->state == ENTRY_ESTABLISHED && k->now.mono_ns < k->ending.told_until_ns;
 	keeper_end(k, e, REASON_NONE, is_told); /* it knows its own reason */
 }
 

@@ -57,8 +57,7 @@ void keeper_enrolled(struct keeper *k, struct session_id id, enum wire_reason re
 	keeper_flush_marked(k);
 }
 
-void keeper_set_schedule(struct keeper *k, const struct wire_schedule *schedule,
-			 struct instant now)
+void keeper_set_schedule(struct keeper *k, const struct wire_schedule *schedule, struct instant now)
 {
 	k->now = now;
 	k->schedule = *schedule;

@@ -163,7 +163,7 @@ struct control {
 	struct keeper_entry *e;
 	const struct upcall *upcall;
 	struct keeper_outgoing out;
-	unsigned questions;         /* answered so far */
+	unsigned questions; /* answered so far */
 	bool has_path_answer;
 };
 
@@ -185,8 +185,8 @@ static void answer_ping(struct keeper *k, struct control *c, const struct wire_p
 	if (!may_answer(c))
 		return;
 	memcpy(body.observed_ip, remote->ip, IP_SIZE);
-	put(k, c->e, &c->out, &(struct frame){ .type = FRAME_PONG,
-					       .body = view_of(&body, sizeof body) });
+	put(k, c->e, &c->out,
+	    &(struct frame){ .type = FRAME_PONG, .body = view_of(&body, sizeof body) });
 }
 
 /* How many of `size` bytes fit behind a head, in an empty packet of this session. */
@@ -283,23 +283,12 @@ static void take_plain(struct keeper *k, struct control *c, const struct frame *
 		if (c->e->sender != NULL)
 			reliable_acknowledge(c->e->sender, load_le32(ack->next), k->now.mono_ns);
 		break;
-	case FRAME_PING:
-		answer_ping(k, c, body);
-		break;
-	case FRAME_PATH_CHALLENGE:
-		answer_challenge(k, c, body);
-		break;
-	case FRAME_PATH_RESPONSE:
-		keeper_take_path_response(k, c->e, &c->upcall->path, body);
-		break;
-	case FRAME_PEERS_GET:
-		answer_peers(k, c, body);
-		break;
-	case FRAME_FIND:
-		answer_find(k, c, body);
-		break;
-	default: /* an answer, which we never asked for, or of a later version */
-		break;
+	case FRAME_PING: answer_ping(k, c, body); break;
+	case FRAME_PATH_CHALLENGE: answer_challenge(k, c, body); break;
+	case FRAME_PATH_RESPONSE: keeper_take_path_response(k, c->e, &c->upcall->path, body); break;
+	case FRAME_PEERS_GET: answer_peers(k, c, body); break;
+	case FRAME_FIND: answer_find(k, c, body); break;
+	default: /* an answer, which we never asked for, or of a later version */ break;
 	}
 }
 
@@ -325,32 +314,17 @@ static void take_reliable(struct keeper *k, struct control *c, const struct fram
 	    !reliable_accept(&e->receiver, frame->sequence))
 		return;
 	switch (frame->type) {
-	case FRAME_OPEN:
-		keeper_take_open(k, e, body);
-		break;
-	case FRAME_ACCEPT:
-		keeper_take_accept(k, e, load_le32(channel->channel));
-		break;
+	case FRAME_OPEN: keeper_take_open(k, e, body); break;
+	case FRAME_ACCEPT: keeper_take_accept(k, e, load_le32(channel->channel)); break;
 	case FRAME_REFUSE:
 		keeper_take_refuse(k, e, load_le32(refuse->channel), load_le32(refuse->reason));
 		break;
-	case FRAME_CLOSE:
-		keeper_take_close(k, e, load_le32(channel->channel));
-		break;
-	case FRAME_GOODBYE:
-		take_goodbye(k, c, body);
-		break;
-	case FRAME_ENROL_CONFIRM:
-		keeper_take_confirm(k, e);
-		break;
-	case FRAME_REKEY_1:
-		keeper_take_rekey(k, e, body);
-		break;
-	case FRAME_BURN:
-		keeper_take_burn(k, e, body);
-		break;
-	default: /* of a later version: acknowledged, so that what follows gets through */
-		break;
+	case FRAME_CLOSE: keeper_take_close(k, e, load_le32(channel->channel)); break;
+	case FRAME_GOODBYE: take_goodbye(k, c, body); break;
+	case FRAME_ENROL_CONFIRM: keeper_take_confirm(k, e); break;
+	case FRAME_REKEY_1: keeper_take_rekey(k, e, body); break;
+	case FRAME_BURN: keeper_take_burn(k, e, body); break;
+	default: /* of a later version: acknowledged, so that what follows gets through */ break;
 	}
 }
 

@@ -77,8 +77,8 @@ static void send_cookie(struct keeper *k, const struct upcall *upcall)
 	memcpy(body.hello_tag, upcall->hello_tag, sizeof body.hello_tag);
 	make_cookie(k->cookies.secrets[0], &upcall->path.remote, body.cookie);
 	memcpy(bytes + WIRE_HEADER_SIZE, &body, sizeof body);
-	size_t size = sizeof body +
-		      random_below(&k->config.random, (uint32_t)(most - sizeof body + 1));
+	size_t size =
+		sizeof body + random_below(&k->config.random, (uint32_t)(most - sizeof body + 1));
 	send_sealed(k, WIRE_COOKIE, bytes, size, &upcall->path);
 	k->stats.cookies_sent++;
 }
@@ -90,8 +90,8 @@ static uint64_t last_timestamp(const struct keeper *k, const struct handshake *h
 {
 	uint64_t last = h->credential.last_timestamp_ns;
 
-	for (uint32_t slot = directory_find_device(k->directory, h->device);
-	     slot != DIRECTORY_NONE; slot = directory_next_device(k->directory, slot)) {
+	for (uint32_t slot = directory_find_device(k->directory, h->device); slot != DIRECTORY_NONE;
+	     slot = directory_next_device(k->directory, slot)) {
 		uint64_t timestamp_ns = keeper_entry_at(k, slot)->timestamp_ns;
 		last = timestamp_ns > last ? timestamp_ns : last;
 	}

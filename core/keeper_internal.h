@@ -22,24 +22,24 @@
 #include "core/wheel.h"
 
 enum {
-	KEEPER_TIMERS_PER_TICK = 8192,      /* 1 to 2 ms of work, then frames have a turn */
+	KEEPER_TIMERS_PER_TICK = 8192, /* 1 to 2 ms of work, then frames have a turn */
 	KEEPER_OFFERS_PER_TICK = 1024,
-	KEEPER_QUESTIONS_PER_PACKET = 4,    /* answered; a client asks the others again */
-	KEEPER_KEY_CACHE = 512,             /* control frames of that many sessions at a time */
-	KEEPER_ANNOUNCED_PER_TICK = 256,    /* sessions told of the next door, then 10 ms rest */
-	KEEPER_ENDED_PER_SLICE = 128,       /* goodbyes: within a worker's mailbox of 512 */
-	KEEPER_ENDED_UNTOLD = 8192,         /* 10 ms of work */
-	KEEPER_PENDING_SHARE = 4,           /* at most a quarter of all slots may be unproved */
+	KEEPER_QUESTIONS_PER_PACKET = 4, /* answered; a client asks the others again */
+	KEEPER_KEY_CACHE = 512,          /* control frames of that many sessions at a time */
+	KEEPER_ANNOUNCED_PER_TICK = 256, /* sessions told of the next door, then 10 ms rest */
+	KEEPER_ENDED_PER_SLICE = 128,    /* goodbyes: within a worker's mailbox of 512 */
+	KEEPER_ENDED_UNTOLD = 8192,      /* 10 ms of work */
+	KEEPER_PENDING_SHARE = 4,        /* at most a quarter of all slots may be unproved */
 };
 
-#define KEEPER_OFFER_NS (10 * NS_PER_S)      /* an offer waits that long for its answer */
-#define KEEPER_PROBE_NS (10 * NS_PER_S)      /* a path challenge can be answered that long */
-#define KEEPER_ANNOUNCE_NS (10 * NS_PER_MS)  /* 25,600 sessions a second: a million in 40 s */
-#define KEEPER_BURN_NS (10 * NS_PER_MS)      /* between reports: each costs an Ed25519 and a disk */
-#define KEEPER_ENDING_NS (2 * NS_PER_MS)     /* between slices: 10,000 sessions in 160 ms */
+#define KEEPER_OFFER_NS (10 * NS_PER_S)     /* an offer waits that long for its answer */
+#define KEEPER_PROBE_NS (10 * NS_PER_S)     /* a path challenge can be answered that long */
+#define KEEPER_ANNOUNCE_NS (10 * NS_PER_MS) /* 25,600 sessions a second: a million in 40 s */
+#define KEEPER_BURN_NS (10 * NS_PER_MS)     /* between reports: each costs an Ed25519 and a disk */
+#define KEEPER_ENDING_NS (2 * NS_PER_MS)    /* between slices: 10,000 sessions in 160 ms */
 #define KEEPER_ENDING_TOLD_NS (500 * NS_PER_MS) /* erasing keys goes before good manners */
-#define KEEPER_REKEY_NS (500 * NS_PER_MS)    /* between two rekeys: each costs two X25519 */
-#define KEEPER_PENDING_LOOK_NS (1 * NS_PER_S) /* should the news of its first packet get lost */
+#define KEEPER_REKEY_NS (500 * NS_PER_MS)       /* between two rekeys: each costs two X25519 */
+#define KEEPER_PENDING_LOOK_NS (1 * NS_PER_S)   /* should the news of its first packet get lost */
 
 /* ---- sessions -------------------------------------------------------------------------- */
 
@@ -70,7 +70,7 @@ struct keeper_enrolment {
 };
 
 struct keeper_entry {
-	struct session session;             /* shared with workers; first: the table's entries */
+	struct session session; /* shared with workers; first: the table's entries */
 	struct wheel_timer timer;
 	struct reliable_sender *sender;     /* NULL: nothing waits for an acknowledgement */
 	struct keeper_probe *probe;         /* NULL: none */
@@ -78,25 +78,25 @@ struct keeper_entry {
 	struct keeper_entry *next_ended;
 	struct keeper_entry *next_dirty;
 	struct keeper_entry *next_retired;
-	uint64_t timestamp_ns;              /* of its HELLO */
+	uint64_t timestamp_ns; /* of its HELLO */
 	uint64_t since_ns;
-	uint64_t probe_after_ns;            /* no path challenge before */
-	uint64_t epoch_since_ns;            /* when the newest keys were made */
-	uint64_t epoch_received;            /* highest_received at that time */
-	uint64_t retire_ns;                 /* when the older keys stop opening; NEVER: none */
+	uint64_t probe_after_ns; /* no path challenge before */
+	uint64_t epoch_since_ns; /* when the newest keys were made */
+	uint64_t epoch_received; /* highest_received at that time */
+	uint64_t retire_ns;      /* when the older keys stop opening; NEVER: none */
 	struct rekey_chain chain;
-	uint64_t door_told;                 /* the newest door that a PORT_NEXT named to it */
+	uint64_t door_told; /* the newest door that a PORT_NEXT named to it */
 	struct reliable_receiver receiver;
-	uint32_t schedule_told;             /* number of the schedule it knows; 0: none */
-	uint32_t send_next;                 /* sequence number to go on with, without a sender */
-	uint32_t channels;                  /* list of its ends; 0: none */
+	uint32_t schedule_told; /* number of the schedule it knows; 0: none */
+	uint32_t send_next;     /* sequence number to go on with, without a sender */
+	uint32_t channels;      /* list of its ends; 0: none */
 	uint32_t channel_count;
-	uint32_t owing, owing_last;         /* queue of its ends that owe it frames; 0: none */
-	uint8_t state;                      /* enum keeper_state */
-	bool is_dirty;                      /* to be flushed before the call returns */
-	uint8_t end_reason;                 /* enum wire_reason, where keeper_is_ending() */
-	bool is_enrolled;                   /* the device needs no file */
-	bool is_retired;                    /* its older keys are to be erased after quiesce */
+	uint32_t owing, owing_last; /* queue of its ends that owe it frames; 0: none */
+	uint8_t state;              /* enum keeper_state */
+	bool is_dirty;              /* to be flushed before the call returns */
+	uint8_t end_reason;         /* enum wire_reason, where keeper_is_ending() */
+	bool is_enrolled;           /* the device needs no file */
+	bool is_retired;            /* its older keys are to be erased after quiesce */
 	uint8_t device_public[X25519_SIZE];
 	uint8_t identity[ED25519_PUBLIC_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];
@@ -130,28 +130,28 @@ enum {
 
 struct keeper_channel {
 	struct keeper_entry *owner;
-	uint64_t deadline_ns;               /* CHANNEL_OFFERED, opener's end */
-	uint32_t other;                     /* number of the other end */
-	uint32_t request;                   /* of the owner's OPEN, where has_request */
-	uint32_t reason;                    /* CHANNEL_DONE */
-	uint32_t next, previous;            /* ends of the same owner; free list of done ones */
+	uint64_t deadline_ns;    /* CHANNEL_OFFERED, opener's end */
+	uint32_t other;          /* number of the other end */
+	uint32_t request;        /* of the owner's OPEN, where has_request */
+	uint32_t reason;         /* CHANNEL_DONE */
+	uint32_t next, previous; /* ends of the same owner; free list of done ones */
 	uint32_t next_owing;
 	uint32_t next_offer, previous_offer;
-	uint8_t state;                      /* enum keeper_channel_state */
+	uint8_t state; /* enum keeper_channel_state */
 	uint8_t owes;
 	bool is_opener;
-	bool has_request;                   /* an OPEN of the owner that is not answered yet */
-	bool is_known;                      /* the owner has been told the number */
-	bool is_owing;                      /* in the owner's queue */
+	bool has_request; /* an OPEN of the owner that is not answered yet */
+	bool is_known;    /* the owner has been told the number */
+	bool is_owing;    /* in the owner's queue */
 };
 
 /* ---- doors ----------------------------------------------------------------------------- */
 
 /* The next door, and the walk over the table that tells of it. */
 struct keeper_announcement {
-	struct keeper_door next;            /* door 0: none yet */
-	uint32_t cursor;                    /* of the table */
-	uint64_t next_slice_ns;             /* NEVER: the walk is done */
+	struct keeper_door next; /* door 0: none yet */
+	uint32_t cursor;         /* of the table */
+	uint64_t next_slice_ns;  /* NEVER: the walk is done */
 };
 
 /* ---- ending many ----------------------------------------------------------------------- */
@@ -159,16 +159,16 @@ struct keeper_announcement {
 /* Sessions that are marked and not yet ended: a walk over the table. */
 struct keeper_ending {
 	uint32_t cursor;
-	uint32_t count;                     /* marked ones left */
-	uint64_t next_slice_ns;             /* NEVER: none */
-	uint64_t told_until_ns;             /* later ones get no GOODBYE */
+	uint32_t count;         /* marked ones left */
+	uint64_t next_slice_ns; /* NEVER: none */
+	uint64_t told_until_ns; /* later ones get no GOODBYE */
 };
 
 /* ---- keeper ---------------------------------------------------------------------------- */
 
 struct keeper_cookies {
-	uint8_t secrets[2][KEY_SIZE];       /* current, previous */
-	uint64_t until_ns;                  /* of the current one */
+	uint8_t secrets[2][KEY_SIZE]; /* current, previous */
+	uint64_t until_ns;            /* of the current one */
 };
 
 struct keeper {
@@ -182,19 +182,19 @@ struct keeper {
 	struct keeper_announcement announcement;
 	struct keeper_ending ending;
 	struct wire_schedule schedule;
-	uint32_t schedule_number;           /* 0: none */
-	uint64_t burn_next_ns;              /* no Compromised report is looked at before */
-	struct keeper_channel *channels;    /* by number */
+	uint32_t schedule_number;        /* 0: none */
+	uint64_t burn_next_ns;           /* no Compromised report is looked at before */
+	struct keeper_channel *channels; /* by number */
 	uint32_t channels_capacity;
-	uint32_t channels_done;             /* list: to be given back after quiesce */
-	uint32_t offers, offers_last;       /* queue of openers' ends, by deadline; 0: none */
+	uint32_t channels_done;       /* list: to be given back after quiesce */
+	uint32_t offers, offers_last; /* queue of openers' ends, by deadline; 0: none */
 	uint32_t pending_count;
 	uint32_t pending_max;
 	bool is_draining;
-	struct instant now;                 /* of the call under way */
-	struct keeper_entry *ended;         /* to be freed after quiesce */
+	struct instant now;         /* of the call under way */
+	struct keeper_entry *ended; /* to be freed after quiesce */
 	struct keeper_entry *dirty;
-	struct keeper_entry *retired;       /* older keys to be erased after quiesce */
+	struct keeper_entry *retired; /* older keys to be erased after quiesce */
 	struct keeper_stats stats;
 	struct verdict_counters counters;
 };
@@ -231,7 +231,7 @@ void keeper_take_control(struct keeper *k, struct keeper_entry *e, const struct 
 bool keeper_queue(struct keeper *k, struct keeper_entry *e, enum frame_type type,
 		  struct view body) MUST_CHECK;
 bool keeper_can_queue(const struct keeper_entry *e) MUST_CHECK;
-void keeper_mark(struct keeper *k, struct keeper_entry *e);    /* flush it before returning */
+void keeper_mark(struct keeper *k, struct keeper_entry *e); /* flush it before returning */
 void keeper_flush(struct keeper *k, struct keeper_entry *e);
 void keeper_flush_marked(struct keeper *k);
 /* GOODBYE, with everything else that waits, once. */
@@ -245,8 +245,7 @@ void keeper_outgoing_send(struct keeper *k, struct keeper_entry *e, struct keepe
 /* keeper_channels.c: what the frames of `e` ask for. */
 void keeper_take_open(struct keeper *k, struct keeper_entry *e, const struct wire_open *open);
 void keeper_take_accept(struct keeper *k, struct keeper_entry *e, uint32_t number);
-void keeper_take_refuse(struct keeper *k, struct keeper_entry *e, uint32_t number,
-			uint32_t reason);
+void keeper_take_refuse(struct keeper *k, struct keeper_entry *e, uint32_t number, uint32_t reason);
 void keeper_take_close(struct keeper *k, struct keeper_entry *e, uint32_t number);
 /* Queue what is owed, as far as there is room. */
 void keeper_pay_channels(struct keeper *k, struct keeper_entry *e);
@@ -254,7 +253,7 @@ void keeper_pay_channels(struct keeper *k, struct keeper_entry *e);
 void keeper_end_channels(struct keeper *k, struct keeper_entry *e);
 void keeper_expire_offers(struct keeper *k);
 uint64_t keeper_offers_deadline(const struct keeper *k);
-void keeper_give_back_channels(struct keeper *k);    /* after quiesce */
+void keeper_give_back_channels(struct keeper *k); /* after quiesce */
 
 /* keeper_burn.c */
 void keeper_take_burn(struct keeper *k, const struct keeper_entry *e, const struct wire_burn *burn);
@@ -286,5 +285,5 @@ bool keeper_may_rekey(const struct keeper *k, const struct keeper_entry *e) MUST
 void keeper_take_rekey(struct keeper *k, struct keeper_entry *e, const struct wire_rekey *request);
 /* The older keys have had their time. They are erased by keeper_reap(). */
 void keeper_retire_keys(struct keeper *k, struct keeper_entry *e);
-void keeper_erase_retired(struct keeper *k);         /* after quiesce */
+void keeper_erase_retired(struct keeper *k); /* after quiesce */
 bool keeper_keys_are_spent(const struct keeper *k, const struct keeper_entry *e) MUST_CHECK;

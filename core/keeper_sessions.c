@@ -6,8 +6,7 @@
 void keeper_describe(const struct keeper *k, const struct keeper_entry *e,
 		     struct keeper_event *event)
 {
-	const struct directory_record *record = directory_record(k->directory,
-								 e->session.id.slot);
+	const struct directory_record *record = directory_record(k->directory, e->session.id.slot);
 
 	event->session = e->session.id;
 	event->remote = session_path(&e->session).remote;

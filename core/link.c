@@ -50,8 +50,8 @@ void link_stop(struct link *l)
 		return;
 	l->phase = PHASE_LEAVING;
 	if (!reliable_put(&l->sender, FRAME_GOODBYE, view_of(&goodbye, sizeof(goodbye))))
-		return;   /* its queue is full: the relay finds out by itself */
-	l->sender.repeat_ns = 0;   /* frames are taken in order: those not acknowledged go along */
+		return;          /* its queue is full: the relay finds out by itself */
+	l->sender.repeat_ns = 0; /* frames are taken in order: those not acknowledged go along */
 }
 
 /* ---- datagrams --------------------------------------------------------------------------- */
@@ -201,7 +201,6 @@ void link_get_status(const struct link *l, struct link_status *out)
 		.tries = l->hellos,
 		.last_timestamp_ns = l->handshake.last_timestamp_ns,
 		.is_clock_known = l->is_clock_sure,
-		.is_by_device = l->phase != PHASE_NONE &&
-				l->credential.kind == CREDENTIAL_DEVICE,
+		.is_by_device = l->phase != PHASE_NONE && l->credential.kind == CREDENTIAL_DEVICE,
 	};
 }

@@ -21,17 +21,17 @@
 
 enum {
 	LINK_DOORS_MAX = 8,
-	LINK_ADDRESSES_MAX = 2,      /* the relay's IPv4 and IPv6: tried in turn */
-	LINK_EVENTS_MAX = 64, /* when full, input stops taking control frames (they repeat) */
-	LINK_QUESTIONS_MAX = 8,      /* PEERS_GET and FIND under way */
-	LINK_CREDENTIALS_MAX = 3,    /* two device PSKs (see link_confirm_enrolment()), a file */
+	LINK_ADDRESSES_MAX = 2,   /* the relay's IPv4 and IPv6: tried in turn */
+	LINK_EVENTS_MAX = 64,     /* when full, input stops taking control frames (they repeat) */
+	LINK_QUESTIONS_MAX = 8,   /* PEERS_GET and FIND under way */
+	LINK_CREDENTIALS_MAX = 3, /* two device PSKs (see link_confirm_enrolment()), a file */
 };
 
 struct link_door {
 	uint64_t generation;
 	uint16_t port;
 	uint8_t key[KEY_SIZE];
-	uint64_t from_ns;            /* wall clock */
+	uint64_t from_ns; /* wall clock */
 	uint64_t until_ns;
 };
 
@@ -43,23 +43,23 @@ struct link_credential {
 };
 
 struct link_config {
-	struct hello_config hello;   /* with the credential to try first */
+	struct hello_config hello; /* with the credential to try first */
 	/* Tried in turn where that one is met with silence: a device whose enrolment was cut short
 	 * does not know what the relay has kept. */
 	struct link_credential others[LINK_CREDENTIALS_MAX - 1];
 	size_t other_count;
-	struct address addresses[LINK_ADDRESSES_MAX];   /* port ignored; unset ones skipped */
+	struct address addresses[LINK_ADDRESSES_MAX]; /* port ignored; unset ones skipped */
 	struct link_door doors[LINK_DOORS_MAX];
 	size_t door_count;
-	bool has_schedule;           /* enrolled: doors are computed, but for those above */
-	struct schedule schedule;    /* link_config_schedule() fills these in */
+	bool has_schedule;        /* enrolled: doors are computed, but for those above */
+	struct schedule schedule; /* link_config_schedule() fills these in */
 	enum wire_port_mode port_mode;
-	uint32_t notice_s, grace_s;  /* both 0: the defaults */
+	uint32_t notice_s, grace_s; /* both 0: the defaults */
 	/* What an earlier run of this device learned. */
 	bool has_clock_offset;
-	int64_t clock_offset_ns;     /* relay's clock minus ours */
-	uint64_t last_timestamp_ns;  /* of its HELLOs: later ones are greater; 0: none */
-	uint64_t rekey_interval_ns;  /* 0: at port rotations and by use alone */
+	int64_t clock_offset_ns;    /* relay's clock minus ours */
+	uint64_t last_timestamp_ns; /* of its HELLOs: later ones are greater; 0: none */
+	uint64_t rekey_interval_ns; /* 0: at port rotations and by use alone */
 	struct random_source random;
 	const struct packet_cipher *cipher;
 };
@@ -67,8 +67,8 @@ struct link_config {
 enum link_state {
 	LINK_CONNECTING,
 	LINK_ESTABLISHED,
-	LINK_RECONNECTING,           /* was established; trying again */
-	LINK_REFUSED,                /* see the event; final */
+	LINK_RECONNECTING, /* was established; trying again */
+	LINK_REFUSED,      /* see the event; final */
 	LINK_STOPPED,
 };
 
@@ -76,20 +76,20 @@ enum link_event_type {
 	/* Connected, or connected again, also without a DOWN before: all channels are gone, and
 	 * requests to open one that were not answered. Questions (PEERS, FIND) live on. */
 	LINK_EVENT_UP,
-	LINK_EVENT_DOWN,             /* reason; it goes on trying */
-	LINK_EVENT_REFUSED,          /* status (enum wire_status), reason of a GOODBYE; it has given
+	LINK_EVENT_DOWN,        /* reason; it goes on trying */
+	LINK_EVENT_REFUSED,     /* status (enum wire_status), reason of a GOODBYE; it has given
 				      * up */
-	LINK_EVENT_OFFER,            /* channel, peer: answer with link_accept() or link_refuse() */
-	LINK_EVENT_OPENED,           /* request, channel, peer, is_initiator */
-	LINK_EVENT_OPEN_FAILED,      /* request, reason */
-	LINK_EVENT_GONE,             /* channel, reason */
-	LINK_EVENT_PEERS,            /* request, peers[count], has_more; 0 also without an answer */
-	LINK_EVENT_FOUND,            /* request, found[count]; likewise */
-	LINK_EVENT_ENROL,            /* schedule, psk: save both, then link_confirm_enrolment() */
-	LINK_EVENT_ENROLLED,         /* psk: the relay has it; no other credential is needed */
-	LINK_EVENT_SCHEDULE,         /* schedule: save it in place of the one before */
-	LINK_EVENT_DOOR,             /* door: of a link that cannot compute it; worth saving */
-	LINK_EVENT_BURNED,           /* status (enum wire_burn_status), is_acknowledged: the relay
+	LINK_EVENT_OFFER,       /* channel, peer: answer with link_accept() or link_refuse() */
+	LINK_EVENT_OPENED,      /* request, channel, peer, is_initiator */
+	LINK_EVENT_OPEN_FAILED, /* request, reason */
+	LINK_EVENT_GONE,        /* channel, reason */
+	LINK_EVENT_PEERS,       /* request, peers[count], has_more; 0 also without an answer */
+	LINK_EVENT_FOUND,       /* request, found[count]; likewise */
+	LINK_EVENT_ENROL,       /* schedule, psk: save both, then link_confirm_enrolment() */
+	LINK_EVENT_ENROLLED,    /* psk: the relay has it; no other credential is needed */
+	LINK_EVENT_SCHEDULE,    /* schedule: save it in place of the one before */
+	LINK_EVENT_DOOR,        /* door: of a link that cannot compute it; worth saving */
+	LINK_EVENT_BURNED,      /* status (enum wire_burn_status), is_acknowledged: the relay
 				      * has the report, or did not say so in LINK_BURN_NS. Final */
 };
 
@@ -97,8 +97,8 @@ struct link_event {
 	enum link_event_type type;
 	uint32_t request;
 	uint32_t channel;
-	uint32_t reason;             /* enum wire_reason */
-	uint8_t status;              /* enum wire_status */
+	uint32_t reason; /* enum wire_reason */
+	uint8_t status;  /* enum wire_status */
 	bool is_initiator;
 	bool has_more;
 	bool is_acknowledged;
@@ -117,19 +117,19 @@ struct link_event {
 
 struct link_status {
 	enum link_state state;
-	struct address relay;        /* the address and port in use */
-	struct address observed;     /* ours, as the relay sees it */
-	uint64_t rtt_ns;             /* 0: not measured yet */
+	struct address relay;    /* the address and port in use */
+	struct address observed; /* ours, as the relay sees it */
+	uint64_t rtt_ns;         /* 0: not measured yet */
 	uint64_t door;
-	uint64_t next_rotation_ns;   /* wall clock; 0: unknown */
-	int64_t clock_offset_ns;     /* relay's clock minus ours, learned in the handshake */
+	uint64_t next_rotation_ns; /* wall clock; 0: unknown */
+	int64_t clock_offset_ns;   /* relay's clock minus ours, learned in the handshake */
 	uint32_t epoch;
-	uint32_t handshakes;         /* completed */
-	uint32_t rekeys;             /* of all sessions */
-	uint32_t tries;              /* HELLOs since the last completed one */
-	uint64_t last_timestamp_ns;  /* of the latest HELLO; see struct link_config */
-	bool is_clock_known;         /* clock_offset_ns is the relay's word */
-	bool is_by_device;           /* the session's credential is the device's own */
+	uint32_t handshakes;        /* completed */
+	uint32_t rekeys;            /* of all sessions */
+	uint32_t tries;             /* HELLOs since the last completed one */
+	uint64_t last_timestamp_ns; /* of the latest HELLO; see struct link_config */
+	bool is_clock_known;        /* clock_offset_ns is the relay's word */
+	bool is_by_device;          /* the session's credential is the device's own */
 };
 
 struct link;
@@ -138,8 +138,8 @@ struct link *link_create(const struct link_config *config, struct instant now) M
 void link_destroy(struct link *l);
 
 /* Doors by a schedule as the relay sent it. False: not one that can be followed. */
-bool link_config_schedule(struct link_config *config, const struct wire_schedule *schedule)
-	MUST_CHECK;
+bool link_config_schedule(struct link_config *config,
+			  const struct wire_schedule *schedule) MUST_CHECK;
 
 /* Say GOODBYE (it goes out with the next link_output()) and stop. */
 void link_stop(struct link *l);
@@ -153,11 +153,11 @@ bool link_input(struct link *l, struct packet *packet, struct instant now, uint3
 
 /* The next datagram that the link itself wants sent, written into `out` (at least
  * DATAGRAM_SIZE_MAX). False: none now. */
-bool link_output(struct link *l, struct instant now, struct view_out out, struct packet *packet)
-	MUST_CHECK;
+bool link_output(struct link *l, struct instant now, struct view_out out,
+		 struct packet *packet) MUST_CHECK;
 
 bool link_next_event(struct link *l, struct link_event *event) MUST_CHECK;
-uint64_t link_deadline(const struct link *l);     /* mono_ns; call link_output() then */
+uint64_t link_deadline(const struct link *l); /* mono_ns; call link_output() then */
 
 /*
  * A blob for a channel, sealed into `frame`, which holds LINK_HEADROOM bytes of room, blob_size

@@ -154,7 +154,7 @@ enum door_pick { PICK_CURRENT, PICK_NEAR, PICK_FAR };
 static const struct step {
 	enum door_pick pick;
 	unsigned draw;
-	bool is_known_port;    /* the port that worked before, if it is still this door's */
+	bool is_known_port; /* the port that worked before, if it is still this door's */
 } STEPS[] = {
 	{ .pick = PICK_CURRENT, .draw = 0, .is_known_port = true },
 	{ .pick = PICK_NEAR, .draw = 0, .is_known_port = true },
@@ -252,8 +252,7 @@ static bool choose_file_door(const struct link *l, uint32_t step, struct link_ro
 	assert(nearest != NULL);
 	assert(door != NULL);
 	/* At first our clock is believed, if it agrees with the file at all. */
-	if (cycle == 0 && is_door_open(l, nearest, wall_ns) &&
-	    !is_door_open(l, door, wall_ns))
+	if (cycle == 0 && is_door_open(l, nearest, wall_ns) && !is_door_open(l, door, wall_ns))
 		door = nearest;
 	out->door = door->generation;
 	out->relay.port = door->port;
@@ -303,8 +302,7 @@ static bool choose_scheduled_door(const struct link *l, uint32_t step, struct li
 	const struct step *s = step_at(step);
 	out->door = picked_generation(l, step);
 	if (!s->is_known_port || !known_port(l, out->door, &out->relay.port))
-		out->relay.port = schedule_port(&l->config.schedule, out->door,
-						draw_of_step(step));
+		out->relay.port = schedule_port(&l->config.schedule, out->door, draw_of_step(step));
 	return true;
 }
 
@@ -320,8 +318,8 @@ bool link_choose_route(const struct link *l, uint32_t order, struct link_route *
 
 	out->relay = *set[order % count];
 	uint32_t step = order / count;
-	return link_computes_doors(l) ? choose_scheduled_door(l, step, out)
-				      : choose_file_door(l, step, out);
+	return link_computes_doors(l) ? choose_scheduled_door(l, step, out) :
+					choose_file_door(l, step, out);
 }
 
 uint64_t link_next_rotation(const struct link *l)

@@ -82,8 +82,8 @@ static bool is_schedule_known(const struct link *l, const struct wire_schedule *
 			config->schedule.interval_s == told.schedule.interval_s &&
 			config->schedule.port_first == told.schedule.port_first &&
 			config->schedule.port_last == told.schedule.port_last &&
-			config->port_mode == told.port_mode &&
-			config->notice_s == told.notice_s && config->grace_s == told.grace_s;
+			config->port_mode == told.port_mode && config->notice_s == told.notice_s &&
+			config->grace_s == told.grace_s;
 	bytes_wipe(&told, sizeof(told));
 	return is_known;
 }
@@ -164,7 +164,7 @@ bool link_confirm_enrolment(struct link *l)
 	e->is_confirmed = true;
 	add_device(l);
 	bool is_sound = adopt_schedule(l, &e->schedule);
-	assert(is_sound);   /* or it would not have been offered */
+	assert(is_sound); /* or it would not have been offered */
 	return true;
 }
 

@@ -90,7 +90,7 @@ static void take_peers(struct link *l, struct view body)
 	uint32_t request = load_le32(peers->request);
 	struct link_question *question = link_find_question(l, FRAME_PEERS_GET, request);
 	if (question == NULL)
-		return;   /* answered before */
+		return; /* answered before */
 	question->is_used = false;
 	struct link_event *event = link_push(l, LINK_EVENT_PEERS);
 	event->request = request;
@@ -168,7 +168,7 @@ static void take_frame(struct link *l, const struct frame *frame, size_t plain_s
 	case FRAME_SCHEDULE: link_take_schedule(l, (const void *)frame->body.data); break;
 	case FRAME_BURN_ACK: link_take_burn_ack(l, (const void *)frame->body.data); break;
 	case FRAME_REKEY_2: link_take_rekey(l, (const void *)frame->body.data); break;
-	default: break;   /* of a later version (acknowledged if it asks for that), or not for us */
+	default: break; /* of a later version (acknowledged if it asks for that), or not for us */
 	}
 }
 
@@ -182,8 +182,7 @@ static void read_control(struct link *l, struct view plain)
 		 * these come again. */
 		if (needs_event(l, frame.type) && !link_has_event_room(l))
 			return;
-		if (!frame_is_reliable(frame.type) ||
-		    reliable_accept(&l->receiver, frame.sequence))
+		if (!frame_is_reliable(frame.type) || reliable_accept(&l->receiver, frame.sequence))
 			take_frame(l, &frame, plain_size);
 	}
 }
@@ -276,6 +275,6 @@ uint64_t link_frames_deadline(const struct link *l)
 	if (l->is_path_response_due || l->receiver.is_ack_due || l->is_ping_due)
 		return 0;
 	uint64_t deadline_ns = reliable_deadline(&l->sender);
-	return l->phase == PHASE_LIVE ? earliest(deadline_ns, link_questions_deadline(l))
-				      : deadline_ns;
+	return l->phase == PHASE_LIVE ? earliest(deadline_ns, link_questions_deadline(l)) :
+					deadline_ns;
 }

@@ -55,7 +55,7 @@ static void schedule_next_hello(struct link *l)
 	struct link_handshake *h = &l->handshake;
 	h->hello_ns = l->now.mono_ns + with_jitter(l, h->retry_ns);
 	if (h->is_route_kept)
-		return;   /* out of turn: the back-off stays where it is */
+		return; /* out of turn: the back-off stays where it is */
 	h->haste = 0;
 	h->retry_ns = earliest(2 * h->retry_ns, HANDSHAKE_RETRY_LAST_NS);
 }
@@ -240,22 +240,16 @@ static void act_on_welcome(struct link *l, struct link_try *try,
 			   const struct wire_welcome_payload *p, const struct noise_result *keys)
 {
 	switch (p->status) {
-	case STATUS_OK:
-		accept_welcome(l, try, p, keys);
-		return;
-	case STATUS_TIME:
-		clock_is_off(l, try, load_le64(p->server_time_ns));
-		break;
+	case STATUS_OK: accept_welcome(l, try, p, keys); return;
+	case STATUS_TIME: clock_is_off(l, try, load_le64(p->server_time_ns)); break;
 	case STATUS_EXPIRED:
 	case STATUS_SPENT:
 	case STATUS_REVOKED:
 		if (link_drop_credential(l, &try->credential))
-			break;   /* that file is of no use; another one may be */
+			break; /* that file is of no use; another one may be */
 		link_refused(l, p->status);
 		return;
-	default:   /* full, draining, or of a later version */
-		retry_slowly(l);
-		break;
+	default: /* full, draining, or of a later version */ retry_slowly(l); break;
 	}
 	forget_try(try);
 }

@@ -29,19 +29,19 @@
 #include "core/session.h"
 
 enum {
-	LINK_TRIES = 3,              /* HELLOs whose answers are still taken */
-	LINK_GATES = 4,              /* doors with keys at hand: old and new, of tries */
-	LINK_HASTE_MAX = 3,          /* HELLOs at once (COOKIE, TIME) between two regular ones */
-	LINK_TIME_TRIES_MAX = 2,     /* STATUS_TIME in a row that are answered at once */
+	LINK_TRIES = 3,          /* HELLOs whose answers are still taken */
+	LINK_GATES = 4,          /* doors with keys at hand: old and new, of tries */
+	LINK_HASTE_MAX = 3,      /* HELLOs at once (COOKIE, TIME) between two regular ones */
+	LINK_TIME_TRIES_MAX = 2, /* STATUS_TIME in a row that are answered at once */
 	LINK_QUESTION_TRIES_MAX = 5,
-	LINK_PINGS = 4,              /* PINGs whose PONG still measures a round trip */
-	LINK_PROBES = 6,             /* at 30 % loss each way one in 100 silences is not silence */
-	LINK_KEY_CACHE_ENTRIES = 8,  /* one session, EPOCHS_LIVE epochs, two directions; to spare */
-	LINK_JITTER_PERCENT = 20,    /* HELLOs: clients of one relay must not retry in step */
+	LINK_PINGS = 4,             /* PINGs whose PONG still measures a round trip */
+	LINK_PROBES = 6,            /* at 30 % loss each way one in 100 silences is not silence */
+	LINK_KEY_CACHE_ENTRIES = 8, /* one session, EPOCHS_LIVE epochs, two directions; to spare */
+	LINK_JITTER_PERCENT = 20,   /* HELLOs: clients of one relay must not retry in step */
 	LINK_KEEPALIVE_JITTER_PERCENT = 10,
 };
 
-#define LINK_PENDING_NS (4 * NS_PER_S)          /* welcomed, but no packet yet */
+#define LINK_PENDING_NS (4 * NS_PER_S) /* welcomed, but no packet yet */
 #define LINK_PENDING_PING_NS (400 * NS_PER_MS)
 #define LINK_PROBE_NS (1 * NS_PER_S)            /* between PINGs while an answer is wanted */
 #define LINK_DEAD_NS (8 * NS_PER_S)             /* without an answer: seek a new session */
@@ -51,23 +51,23 @@ enum {
 #define LINK_SLOW_NS (10 * NS_PER_S)            /* the relay is full, draining, or kicks us */
 #define LINK_RESTART_NS (1 * NS_PER_S)          /* the relay said goodbye: let it come back */
 #define LINK_ROTATION_MAX_NS (86400 * NS_PER_S) /* a door further off is nonsense */
-#define LINK_REKEY_SPREAD_NS (60 * NS_PER_S)     /* after a rotation: not all at once */
-#define LINK_REKEY_ANSWER_NS (60 * NS_PER_S)     /* as long as a frame is repeated */
+#define LINK_REKEY_SPREAD_NS (60 * NS_PER_S)    /* after a rotation: not all at once */
+#define LINK_REKEY_ANSWER_NS (60 * NS_PER_S)    /* as long as a frame is repeated */
 #define LINK_REKEY_RETRY_NS (1 * NS_PER_S)
 #define LINK_BURN_REPEAT_NS (1 * NS_PER_S)
-#define LINK_QUESTION_NS (1 * NS_PER_S)         /* first repetition; doubles */
-#define LINK_IDLE_LEAST_NS (20 * NS_PER_S)      /* whatever the relay says */
-#define LINK_KEEPALIVE_LEAST_NS (5 * NS_PER_S)  /* likewise */
-#define LINK_RTT_CREDIBLE_NS (2 * NS_PER_S)     /* a slower PONG says nothing about the clock */
+#define LINK_QUESTION_NS (1 * NS_PER_S)        /* first repetition; doubles */
+#define LINK_IDLE_LEAST_NS (20 * NS_PER_S)     /* whatever the relay says */
+#define LINK_KEEPALIVE_LEAST_NS (5 * NS_PER_S) /* likewise */
+#define LINK_RTT_CREDIBLE_NS (2 * NS_PER_S)    /* a slower PONG says nothing about the clock */
 
 /* A door whose keys are at hand. */
 struct link_gate {
 	bool is_used;
 	uint64_t generation;
-	uint64_t used;               /* order of use: the least recent gives way */
+	uint64_t used; /* order of use: the least recent gives way */
 	struct door_keys keys;
-	struct mask *hide;           /* headers that we send */
-	struct mask *show;           /* headers that come */
+	struct mask *hide; /* headers that we send */
+	struct mask *show; /* headers that come */
 };
 
 /* Where to: the relay's address and port, and the door behind it. */
@@ -79,7 +79,7 @@ struct link_route {
 /* A HELLO that may still be answered. */
 struct link_try {
 	bool is_used;
-	bool is_answered;            /* by a COOKIE: once is enough */
+	bool is_answered; /* by a COOKIE: once is enough */
 	uint32_t order;
 	uint64_t timestamp_ns;
 	struct link_credential credential;
@@ -97,12 +97,12 @@ struct link_handshake {
 	uint32_t time_answers;       /* STATUS_TIME in a row */
 	uint64_t hello_ns;           /* when the next HELLO goes; NEVER: off */
 	uint64_t retry_ns;           /* back-off */
-	uint64_t last_timestamp_ns;      /* of a HELLO */
-	uint64_t taken_timestamp_ns;     /* of the latest HELLO that made a session */
+	uint64_t last_timestamp_ns;  /* of a HELLO */
+	uint64_t taken_timestamp_ns; /* of the latest HELLO that made a session */
 	uint64_t cookie_until_ns;    /* 0: none */
 	uint8_t cookie[COOKIE_SIZE];
 	struct link_route route;
-	struct link_credential credential;   /* likewise kept */
+	struct link_credential credential; /* likewise kept */
 	struct link_try tries[LINK_TRIES];
 };
 
@@ -118,24 +118,24 @@ struct link_ping {
 struct link_rotation {
 	uint64_t door;
 	uint16_t port;
-	uint64_t switch_ns;          /* NEVER: none known */
+	uint64_t switch_ns; /* NEVER: none known */
 };
 
 struct link_rekey {
 	struct rekey_chain chain;
-	bool is_asked;               /* REKEY_1 is under way; `noise` is in use */
+	bool is_asked; /* REKEY_1 is under way; `noise` is in use */
 	struct noise noise;
 	uint64_t answer_by_ns;
-	uint64_t wanted_ns;          /* NEVER: for no reason but age and use */
-	uint64_t not_before_ns;      /* the queue was full: try again then */
-	uint64_t since_ns;           /* when the keys in use were made */
-	uint64_t received, bytes;    /* counts of the session at that time */
-	uint64_t retire_ns;          /* when those before them end; NEVER: none */
+	uint64_t wanted_ns;       /* NEVER: for no reason but age and use */
+	uint64_t not_before_ns;   /* the queue was full: try again then */
+	uint64_t since_ns;        /* when the keys in use were made */
+	uint64_t received, bytes; /* counts of the session at that time */
+	uint64_t retire_ns;       /* when those before them end; NEVER: none */
 };
 
 struct link_burn {
 	bool is_on;
-	uint64_t next_ns;            /* when it is sent again */
+	uint64_t next_ns; /* when it is sent again */
 	uint64_t until_ns;
 	enum wire_scope scope;
 	uint8_t nonce[BURN_NONCE_SIZE];
@@ -145,7 +145,7 @@ struct link_burn {
 
 struct link_question {
 	bool is_used;
-	enum frame_type type;        /* FRAME_PEERS_GET or FRAME_FIND */
+	enum frame_type type; /* FRAME_PEERS_GET or FRAME_FIND */
 	uint32_t request;
 	uint32_t tries;
 	uint64_t ask_ns;
@@ -164,7 +164,7 @@ struct link_question {
  */
 struct link_enrolment {
 	bool is_offered, is_confirmed;
-	uint8_t psk[KEY_SIZE];       /* of this session's handshake */
+	uint8_t psk[KEY_SIZE]; /* of this session's handshake */
 	struct wire_schedule schedule;
 };
 
@@ -176,7 +176,7 @@ struct link_events {
 
 struct link {
 	struct link_config config;
-	struct instant now;          /* of the latest call that knew it */
+	struct instant now; /* of the latest call that knew it */
 	enum link_state state;
 	bool is_clock_learned;       /* from the relay, or by an earlier run */
 	bool is_clock_sure;          /* from the relay, by this one */
@@ -185,7 +185,7 @@ struct link {
 	uint64_t gate_uses;
 	struct link_gate gates[LINK_GATES];
 	struct link_handshake handshake;
-	struct link_credential credentials[LINK_CREDENTIALS_MAX];   /* the likeliest first */
+	struct link_credential credentials[LINK_CREDENTIALS_MAX]; /* the likeliest first */
 	size_t credential_count;
 
 	/* Session. */
@@ -194,28 +194,28 @@ struct link {
 	struct key_cache *cache;
 	struct link_credential credential;
 	struct link_enrolment enrolment;
-	bool is_schedule_new;        /* the keys of its doors are of the one before */
+	bool is_schedule_new; /* the keys of its doors are of the one before */
 	struct link_route route;
 	struct link_rotation rotation;
 	struct link_rekey rekey;
 	struct link_burn burn;
 	struct address observed;
-	size_t plain_max;            /* what the relay takes in one packet */
+	size_t plain_max; /* what the relay takes in one packet */
 	uint64_t keepalive_ns, idle_ns;
 	uint64_t rtt_ns;
 	uint32_t handshakes;
 	uint32_t rekeys;
-	uint32_t hellos;             /* since the last session */
-	bool is_up_told;             /* UP went to the application, DOWN has not */
+	uint32_t hellos; /* since the last session */
+	bool is_up_told; /* UP went to the application, DOWN has not */
 
 	/* Times of mono_ns; NEVER: not set. */
 	uint64_t pending_until_ns, pending_ping_ns;
 	uint64_t last_send_ns, last_receive_ns;
-	uint64_t ping_wait_ns;       /* from the last packet to the next keepalive */
-	uint64_t waiting_ns;         /* since when an answer is wanted */
-	uint64_t probe_ns;           /* the next PING because of that */
+	uint64_t ping_wait_ns; /* from the last packet to the next keepalive */
+	uint64_t waiting_ns;   /* since when an answer is wanted */
+	uint64_t probe_ns;     /* the next PING because of that */
 	uint32_t probes;
-	uint64_t blob_ns;            /* since when blobs go out and nothing comes in */
+	uint64_t blob_ns; /* since when blobs go out and nothing comes in */
 	struct link_ping pings[LINK_PINGS];
 	uint32_t ping_next;
 	bool is_ping_due;
@@ -225,7 +225,7 @@ struct link {
 	struct reliable_receiver receiver;
 	bool is_path_response_due;
 	struct wire_path path_response;
-	size_t path_response_max;    /* plaintext of the challenge */
+	size_t path_response_max; /* plaintext of the challenge */
 	uint32_t last_request;
 	struct link_question questions[LINK_QUESTIONS_MAX];
 
@@ -244,7 +244,7 @@ bool link_seal(struct link *l, uint8_t *frame, size_t plain_size, struct packet 
 
 /* ---- link_session.c ---------------------------------------------------------------------- */
 
-uint64_t link_relay_time(const struct link *l);          /* wall clock, corrected */
+uint64_t link_relay_time(const struct link *l); /* wall clock, corrected */
 void link_learn_time(struct link *l, uint64_t relay_wall_ns);
 void link_clock_init(struct link *l);
 
@@ -267,7 +267,7 @@ void link_tick(struct link *l);
 
 /* ---- link_doors.c ------------------------------------------------------------------------ */
 
-bool link_gates_init(struct link *l) MUST_CHECK;         /* false: memory */
+bool link_gates_init(struct link *l) MUST_CHECK; /* false: memory */
 void link_gates_fini(struct link *l);
 /* Its keys, derived if need be. NULL: a door that we have no key of. */
 struct link_gate *link_gate(struct link *l, uint64_t generation);
@@ -324,23 +324,23 @@ void link_take_burn_ack(struct link *l, const struct wire_burn_ack *ack);
 /* The relay turns us away; where that is because we are revoked it has the report. False: none is
  * under way. */
 bool link_burn_refused(struct link *l, bool is_revoked) MUST_CHECK;
-void link_burn_session(struct link *l);                  /* there is a session to send it in */
+void link_burn_session(struct link *l); /* there is a session to send it in */
 
 /* ---- link_frames.c ----------------------------------------------------------------------- */
 
-void link_frames_start(struct link *l);                  /* of a new session */
+void link_frames_start(struct link *l); /* of a new session */
 /* The plaintext of a session's packet. True: a blob. */
 bool link_read(struct link *l, struct view plain, uint32_t *channel, struct view *blob) MUST_CHECK;
 /* The next packet of control frames that is due. False: none. */
 bool link_write(struct link *l, struct view_out out, struct packet *packet) MUST_CHECK;
 /* When link_write() is to be called. */
 uint64_t link_frames_deadline(const struct link *l);
-void link_ping(struct link *l);                          /* a PING with the next output */
+void link_ping(struct link *l); /* a PING with the next output */
 
 /* ---- link_requests.c --------------------------------------------------------------------- */
 
 bool link_has_event_room(const struct link *l);
-struct link_event *link_push(struct link *l, enum link_event_type type);  /* room was checked */
+struct link_event *link_push(struct link *l, enum link_event_type type); /* room was checked */
 /* UP, DOWN, REFUSED: takes the events of ended channels out, and never fails. */
 struct link_event *link_push_state(struct link *l, enum link_event_type type);
 struct link_question *link_find_question(struct link *l, enum frame_type type, uint32_t request);

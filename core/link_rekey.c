@@ -34,8 +34,8 @@ void link_rekey_soon(struct link *l)
 {
 	uint32_t spread_ms = (uint32_t)(LINK_REKEY_SPREAD_NS / NS_PER_MS);
 	if (l->rekey.wanted_ns == NEVER)
-		l->rekey.wanted_ns = l->now.mono_ns +
-				     random_below(&l->config.random, spread_ms) * NS_PER_MS;
+		l->rekey.wanted_ns =
+			l->now.mono_ns + random_below(&l->config.random, spread_ms) * NS_PER_MS;
 }
 
 void link_request_rekey(struct link *l)

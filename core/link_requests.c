@@ -26,7 +26,7 @@ bool link_next_event(struct link *l, struct link_event *event)
 	if (e->count == 0)
 		return false;
 	*event = e->ring[e->first];
-	bytes_wipe(&e->ring[e->first], sizeof(e->ring[0]));   /* it may hold keys */
+	bytes_wipe(&e->ring[e->first], sizeof(e->ring[0])); /* it may hold keys */
 	e->first = (e->first + 1) % LINK_EVENTS_MAX;
 	e->count--;
 	return true;
@@ -51,7 +51,7 @@ struct link_event *link_push_state(struct link *l, enum link_event_type type)
 		kept++;
 	}
 	e->count = kept;
-	if (e->count == LINK_EVENTS_MAX) {   /* nobody reads them: the latest state counts */
+	if (e->count == LINK_EVENTS_MAX) { /* nobody reads them: the latest state counts */
 		e->first = (e->first + 1) % LINK_EVENTS_MAX;
 		e->count--;
 	}
@@ -162,8 +162,7 @@ static void give_up(struct link *l, struct link_question *q)
 		q->ask_ns = l->now.mono_ns + LINK_QUESTION_NS;
 		return;
 	}
-	enum link_event_type type =
-		q->type == FRAME_FIND ? LINK_EVENT_FOUND : LINK_EVENT_PEERS;
+	enum link_event_type type = q->type == FRAME_FIND ? LINK_EVENT_FOUND : LINK_EVENT_PEERS;
 	link_push(l, type)->request = q->request;
 	q->is_used = false;
 }

@@ -116,8 +116,8 @@ void link_session_lost(struct link *l, uint32_t reason)
 	if (!l->handshake.is_on)
 		link_handshake_start(l, 0);
 	else
-		l->handshake.hello_ns = earliest(l->handshake.hello_ns,
-						 l->now.mono_ns + l->handshake.retry_ns);
+		l->handshake.hello_ns =
+			earliest(l->handshake.hello_ns, l->now.mono_ns + l->handshake.retry_ns);
 }
 
 void link_refused(struct link *l, uint8_t status)
@@ -136,14 +136,10 @@ static enum wire_status final_status(uint32_t reason)
 {
 	switch (reason) {
 	case REASON_REVOKED:
-	case REASON_COMPROMISED:
-		return STATUS_REVOKED;
-	case REASON_SPENT:
-		return STATUS_SPENT;
-	case REASON_EXPIRED:
-		return STATUS_EXPIRED;
-	default:
-		return STATUS_OK;
+	case REASON_COMPROMISED: return STATUS_REVOKED;
+	case REASON_SPENT: return STATUS_SPENT;
+	case REASON_EXPIRED: return STATUS_EXPIRED;
+	default: return STATUS_OK;
 	}
 }
 
@@ -196,7 +192,7 @@ static void rotate(struct link *l)
 	l->route.door = l->rotation.door;
 	l->route.relay.port = l->rotation.port;
 	l->rotation.switch_ns = NEVER;
-	link_ping(l);   /* the relay answers on the port that our latest packet came to */
+	link_ping(l); /* the relay answers on the port that our latest packet came to */
 	link_rekey_soon(l);
 }
 
@@ -337,4 +333,3 @@ void link_network_changed(struct link *l, struct instant now)
 		link_ping(l);
 	}
 }
-

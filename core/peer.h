@@ -30,44 +30,44 @@
 #include "core/session.h"
 
 enum {
-	PEER_HANDSHAKE_TRIES = 10,   /* about 40 s with back-off; then PEER_EVENT_FAILED */
+	PEER_HANDSHAKE_TRIES = 10, /* about 40 s with back-off; then PEER_EVENT_FAILED */
 	PEER_FRAME_HEAD = sizeof(struct wire_peer_frame),
 	PEER_HEADROOM = WIRE_HEADER_SIZE + PEER_FRAME_HEAD,
 	PEER_PLAIN_MAX = BLOB_SIZE_MAX - WIRE_OVERHEAD,
-	PEER_BODY_MAX = PEER_PLAIN_MAX - PEER_FRAME_HEAD,   /* largest packet carried: 1158 bytes */
+	PEER_BODY_MAX = PEER_PLAIN_MAX - PEER_FRAME_HEAD, /* largest packet carried: 1158 bytes */
 };
 
 /* Who we are; must outlive the peers made with it. */
 struct peer_self {
 	struct ed25519_pair identity;
-	struct x25519_pair static_key;              /* peer static key, not the device key */
+	struct x25519_pair static_key; /* peer static key, not the device key */
 	uint8_t id[PEER_ID_SIZE];
-	uint8_t instance[PEER_INSTANCE_SIZE];       /* random per run of the program */
-	char name[NAME_SIZE_MAX + 1];               /* announced, UTF-8 */
+	uint8_t instance[PEER_INSTANCE_SIZE]; /* random per run of the program */
+	char name[NAME_SIZE_MAX + 1];         /* announced, UTF-8 */
 };
 
 /* What is known of the other from before. */
 struct peer_pin {
 	uint8_t identity[ED25519_PUBLIC_SIZE];
 	uint8_t static_public[X25519_SIZE];
-	uint8_t psks[PEER_PSKS_MAX][KEY_SIZE];      /* newest first */
+	uint8_t psks[PEER_PSKS_MAX][KEY_SIZE]; /* newest first */
 	uint8_t psk_count;
-	bool is_tentative;     /* first contact that the other end has not confirmed yet */
+	bool is_tentative; /* first contact that the other end has not confirmed yet */
 };
 
 enum peer_event_type {
 	/* Tunnel up: save `pin` durably before the next peer_input(). It holds the key used now and
 	 * the new one, so that a crash on either side before saving leaves one that both have. */
 	PEER_EVENT_SECURE,
-	PEER_EVENT_CONFIRMED,  /* the other end knows us too: save `pin`, not tentative any more */
-	PEER_EVENT_REFUSED,    /* see refusal; nothing was opened, the user decides */
-	PEER_EVENT_FAILED,     /* no answer: open the channel again, later */
+	PEER_EVENT_CONFIRMED, /* the other end knows us too: save `pin`, not tentative any more */
+	PEER_EVENT_REFUSED,   /* see refusal; nothing was opened, the user decides */
+	PEER_EVENT_FAILED,    /* no answer: open the channel again, later */
 };
 
 enum peer_refusal {
 	PEER_REFUSAL_WRONG_ID, /* the identity does not belong to the peer id of the channel */
 	PEER_REFUSAL_BAD_SIGNATURE,
-	PEER_REFUSAL_CHANGED,         /* pinned, but shows another static key */
+	PEER_REFUSAL_CHANGED,       /* pinned, but shows another static key */
 	PEER_REFUSAL_NO_CONTINUITY, /* we know it, it does not know us any more (or the reverse) */
 };
 
@@ -76,29 +76,29 @@ struct peer_event {
 	enum peer_refusal refusal;
 	bool is_first_contact;
 	struct peer_pin pin;
-	uint8_t instance[PEER_INSTANCE_SIZE];       /* the other's: a new one has lost its state */
-	char name[NAME_SIZE_MAX + 1];               /* as announced; valid UTF-8, no controls */
+	uint8_t instance[PEER_INSTANCE_SIZE]; /* the other's: a new one has lost its state */
+	char name[NAME_SIZE_MAX + 1];         /* as announced; valid UTF-8, no controls */
 };
 
 /* What a blob carried. */
 enum peer_frame {
 	PEER_FRAME_NONE = 0,
-	PEER_FRAME_SCTP = 1,       /* a packet of the delivery layer */
-	PEER_FRAME_DATAGRAM = 2,   /* an application's datagram, may be lost */
-	/* 3..15 are kept for candidates, probes and rekey */
+	PEER_FRAME_SCTP = 1,     /* a packet of the delivery layer */
+	PEER_FRAME_DATAGRAM = 2, /* an application's datagram, may be lost */
+				 /* 3..15 are kept for candidates, probes and rekey */
 };
 
 struct peer_config {
 	const struct peer_self *self;
 	uint8_t remote_id[PEER_ID_SIZE];
-	const struct peer_pin *pin;                 /* NULL: never met; copied */
+	const struct peer_pin *pin; /* NULL: never met; copied */
 	struct random_source random;
 	const struct packet_cipher *cipher;
 };
 
 struct peer;
 
-struct peer *peer_create(const struct peer_config *config) MUST_CHECK;   /* NULL: memory */
+struct peer *peer_create(const struct peer_config *config) MUST_CHECK; /* NULL: memory */
 void peer_destroy(struct peer *p);
 
 /* A channel is open: begin (or await) a handshake over it. */

@@ -123,9 +123,9 @@ static void start_noise(struct peer *p, struct noise *noise, enum wire_peer_patt
 				  .is_initiator = is_initiator,
 				  .prologue = VIEW(prologue),
 				  .static_key = &p->self->static_key,
-				  .remote_static = is_initiator && pattern == PEER_PATTERN_IKPSK2
-							   ? p->pin.static_public
-							   : NULL,
+				  .remote_static = is_initiator && pattern == PEER_PATTERN_IKPSK2 ?
+							   p->pin.static_public :
+							   NULL,
 				  .random = &p->random,
 			  });
 }
@@ -457,8 +457,7 @@ void peer_letter_1(struct peer *p, const struct peer_letter *letter, uint64_t no
 			answer_contact(p, letter, own, choice);
 		}
 		return;
-	case PEER_PATTERN_NONE:
-		return;
+	case PEER_PATTERN_NONE: return;
 	}
 }
 

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 
 enum {
-	PREFIX_SIZE_HOST = 16,  /* v4-mapped: all of it */
+	PREFIX_SIZE_HOST = 16, /* v4-mapped: all of it */
 	PREFIX_SIZE_NET = 8,
 	PREFIX_SIZE_SITE = 6,
 };
 
 struct entry {
-	uint64_t prefix;        /* hashed */
-	uint64_t full_ns;       /* when it is full again; in the past: a free place */
+	uint64_t prefix;  /* hashed */
+	uint64_t full_ns; /* when it is full again; in the past: a free place */
 };
 
 /* A bucket of `burst` tokens, each of which takes token_ns to come back. */
@@ -22,9 +22,9 @@ struct allowance {
 
 struct rate_limit {
 	struct hash_seed seed;
-	struct allowance near;  /* /32 and /64 */
-	struct allowance site;  /* /48 */
-	uint32_t mask;          /* of sets */
+	struct allowance near; /* /32 and /64 */
+	struct allowance site; /* /48 */
+	uint32_t mask;         /* of sets */
 	struct entry entries[];
 };
 
@@ -87,8 +87,8 @@ static bool has_token(const struct entry *e, const struct allowance *a, uint64_t
 bool rate_limit_take(struct rate_limit *r, const struct address *address, uint64_t now_ns)
 {
 	bool is_v4 = address_is_v4(address);
-	struct entry *near = find(r, address->ip, is_v4 ? PREFIX_SIZE_HOST : PREFIX_SIZE_NET,
-				  now_ns);
+	struct entry *near =
+		find(r, address->ip, is_v4 ? PREFIX_SIZE_HOST : PREFIX_SIZE_NET, now_ns);
 
 	if (!has_token(near, &r->near, now_ns))
 		return false;

@@ -17,15 +17,15 @@
 
 enum {
 	RATE_WAYS = 8,
-	RATE_SITE_FACTOR = 8,       /* a /48 may do that many times what a /64 may */
+	RATE_SITE_FACTOR = 8, /* a /48 may do that many times what a /64 may */
 };
 
 struct rate_limit;
 
 struct rate_limit_config {
-	uint32_t entries;           /* a power of two, at least RATE_WAYS */
+	uint32_t entries; /* a power of two, at least RATE_WAYS */
 	uint32_t rate_per_s;
-	uint32_t burst;             /* at least 1 */
+	uint32_t burst; /* at least 1 */
 };
 
 /* NULL: memory. */
@@ -35,5 +35,5 @@ void rate_limit_destroy(struct rate_limit *r);
 
 /* Take one token for `address` from every bucket that it shares; false: one of them is empty,
  * and none was touched. */
-bool rate_limit_take(struct rate_limit *r, const struct address *address, uint64_t now_ns)
-	MUST_CHECK;
+bool rate_limit_take(struct rate_limit *r, const struct address *address,
+		     uint64_t now_ns) MUST_CHECK;

@@ -14,7 +14,7 @@
 
 /* What one handshake hands to the next. */
 struct rekey_chain {
-	uint8_t seed[KEY_SIZE];          /* label(exporter, "ClawChat/3 next key seed") */
+	uint8_t seed[KEY_SIZE]; /* label(exporter, "ClawChat/3 next key seed") */
 	uint8_t hash[HASH_SIZE];
 };
 

@@ -9,7 +9,7 @@
 #include "crypto/kdf.h"
 #include "crypto/mask.h"
 
-enum { SCHEDULE_MARGIN_MAX_S = 86400 };   /* notice or grace: a longer one is nonsense */
+enum { SCHEDULE_MARGIN_MAX_S = 86400 }; /* notice or grace: a longer one is nonsense */
 
 /* All keys that come from one door key. */
 struct door_keys {
@@ -30,7 +30,7 @@ struct schedule {
 bool schedule_read(const struct wire_schedule *wire, struct schedule *out) MUST_CHECK;
 
 uint64_t schedule_generation(const struct schedule *s, uint64_t wall_ns);
-uint64_t schedule_begin_ns(const struct schedule *s, uint64_t generation);  /* wall clock */
+uint64_t schedule_begin_ns(const struct schedule *s, uint64_t generation); /* wall clock */
 
 void schedule_door_key(const struct schedule *s, uint64_t generation, uint8_t out[KEY_SIZE]);
 

@@ -105,9 +105,9 @@ static enum security_file_status make_content(const struct security_file_writer 
 	bootstrap_id(writer->bootstrap, copy.bootstrap_key_id);
 	memcpy(copy.server_signing_key, writer->signing->public, ED25519_PUBLIC_SIZE);
 	*size = content_encode(&copy, writer->signing, content, CONTENT_WRITTEN_MAX);
-	enum security_file_status status = *size > 0
-						   ? content_decode(view_of(content, *size), &copy)
-						   : SECURITY_FILE_BAD_CONTENT;
+	enum security_file_status status = *size > 0 ?
+						   content_decode(view_of(content, *size), &copy) :
+						   SECURITY_FILE_BAD_CONTENT;
 	bytes_wipe(&copy, sizeof copy);
 	return status;
 }

@@ -119,7 +119,7 @@ struct security_file_writer {
 	struct view bootstrap; /* key or passphrase, not empty */
 	const struct ed25519_pair *signing;
 	const struct random_source *random;
-	uint32_t iterations; /* within the bounds of kdf.h, except in tests */
+	uint32_t iterations;                       /* within the bounds of kdf.h, except in tests */
 	const struct security_file_root *prepared; /* with these iterations; NULL: done here */
 };
 

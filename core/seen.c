@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 struct bucket {
-	uint64_t ids[SEEN_WAYS];    /* hashed; 0: none */
-	uint32_t next;              /* the oldest, replaced next */
+	uint64_t ids[SEEN_WAYS]; /* hashed; 0: none */
+	uint32_t next;           /* the oldest, replaced next */
 };
 
 struct seen {

@@ -36,7 +36,7 @@ enum verdict {
 #define X(name, key, text) name,
 	VERDICTS(X)
 #undef X
-	VERDICT_COUNT
+		VERDICT_COUNT
 };
 
 /* Counters of one thread: the owner writes, any thread reads. */

@@ -9,18 +9,18 @@
 #include "core/instant.h"
 #include "crypto/bytes.h"
 
-enum { WHEEL_STEPS = 256 };         /* power of two */
+enum { WHEEL_STEPS = 256 }; /* power of two */
 #define WHEEL_STEP_NS (50 * NS_PER_MS)
 #define WHEEL_TURN_NS ((WHEEL_STEPS - 1) * WHEEL_STEP_NS)
 
 struct wheel_timer {
 	struct wheel_timer *next;
-	struct wheel_timer **link;  /* what points here; NULL: not set */
+	struct wheel_timer **link; /* what points here; NULL: not set */
 	uint32_t step;
 };
 
 struct wheel {
-	uint64_t now_step;          /* the timers of this one are in `firing`, or have fired */
+	uint64_t now_step; /* the timers of this one are in `firing`, or have fired */
 	struct wheel_timer *firing;
 	uint64_t used[WHEEL_STEPS / 64];
 	struct wheel_timer *steps[WHEEL_STEPS];

@@ -4,12 +4,10 @@ const char *wire_reason_text(uint32_t reason)
 {
 	switch (reason) {
 #define X(name, number, text) \
-	case number: \
-		return text;
+	case number: return text;
 		WIRE_REASONS(X)
 #undef X
-	default:
-		return "unknown reason";
+	default: return "unknown reason";
 	}
 }
 

@@ -34,10 +34,12 @@ static inline struct view view_of(const void *data, size_t size)
 }
 
 /* Scalars as they lie on the wire: byte arrays, so no alignment and no byte order to forget. */
+/* clang-format off */
 typedef struct { uint8_t b[2]; } le16;
 typedef struct { uint8_t b[3]; } le24;
 typedef struct { uint8_t b[4]; } le32;
 typedef struct { uint8_t b[8]; } le64;
+/* clang-format on */
 
 static inline uint16_t load_le16(le16 v)
 {

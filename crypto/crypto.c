@@ -55,16 +55,11 @@ static const char *fetch_all(struct provider *p)
 		const char *name;
 		const void *fetched;
 	} needed[] = {
-		{ "default provider", p->base },
-		{ "AES-256-GCM", p->aes_256_gcm },
-		{ "AES-256-ECB", p->aes_256_ecb },
-		{ "AES-256-CTR", p->aes_256_ctr },
-		{ "SHA-256", p->sha256 },
-		{ "HMAC-SHA-256", p->hmac_sha256 },
-		{ "PBKDF2", p->pbkdf2 },
-		{ "X25519", p->x25519_keys },
-		{ "X25519", p->x25519 },
-		{ "Ed25519", p->ed25519_keys },
+		{ "default provider", p->base },   { "AES-256-GCM", p->aes_256_gcm },
+		{ "AES-256-ECB", p->aes_256_ecb }, { "AES-256-CTR", p->aes_256_ctr },
+		{ "SHA-256", p->sha256 },          { "HMAC-SHA-256", p->hmac_sha256 },
+		{ "PBKDF2", p->pbkdf2 },           { "X25519", p->x25519_keys },
+		{ "X25519", p->x25519 },           { "Ed25519", p->ed25519_keys },
 		{ "Ed25519", p->ed25519 },
 	};
 	for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
@@ -92,8 +87,7 @@ static void free_all(struct provider *p)
 	*p = (struct provider){ 0 };
 }
 
-static enum crypto_status give_up(enum crypto_status status, const char *name,
-				  const char **failed)
+static enum crypto_status give_up(enum crypto_status status, const char *name, const char **failed)
 {
 	if (failed != NULL)
 		*failed = name;

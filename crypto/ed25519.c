@@ -53,8 +53,8 @@ bool ed25519_verify(const uint8_t public[ED25519_PUBLIC_SIZE], struct view messa
 
 	require(key != NULL);
 	require(context != NULL);
-	require(EVP_DigestVerifyInit_ex(context, NULL, NULL, provider.library, NULL, key,
-					NULL) > 0);
+	require(EVP_DigestVerifyInit_ex(context, NULL, NULL, provider.library, NULL, key, NULL) >
+		0);
 	bool is_good = EVP_DigestVerify(context, signature, ED25519_SIGNATURE_SIZE, message.data,
 					message.size) == 1;
 	EVP_MD_CTX_free(context);

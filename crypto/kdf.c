@@ -117,8 +117,8 @@ void hkdf_expand(const uint8_t prk[HASH_SIZE], struct view info, uint8_t *out, s
 	expand(prk, (struct view[2]){ info }, out, size);
 }
 
-void hkdf_label(const uint8_t prk[HASH_SIZE], const char *label, struct view context,
-		uint8_t *out, size_t size)
+void hkdf_label(const uint8_t prk[HASH_SIZE], const char *label, struct view context, uint8_t *out,
+		size_t size)
 {
 	expand(prk, (struct view[2]){ view_of(label, strlen(label)), context }, out, size);
 }

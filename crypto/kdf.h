@@ -11,8 +11,8 @@ enum {
 	HASH_SIZE = 32,
 	KEY_SIZE = 32,
 	HKDF_EXPAND_MAX = 255 * HASH_SIZE,
-	PBKDF2_ITERATIONS_MIN = 600000,    /* OWASP 2023 for HMAC-SHA-256; a lower count is weak */
-	PBKDF2_ITERATIONS_MAX = 10000000,  /* 3.4 s; more is an attack on the reader's time */
+	PBKDF2_ITERATIONS_MIN = 600000,   /* OWASP 2023 for HMAC-SHA-256; a lower count is weak */
+	PBKDF2_ITERATIONS_MAX = 10000000, /* 3.4 s; more is an attack on the reader's time */
 };
 
 void hash_sha256(struct view data, uint8_t out[HASH_SIZE]);
@@ -32,8 +32,8 @@ void hkdf_extract(struct view salt, struct view input, uint8_t out[HASH_SIZE]);
 void hkdf_expand(const uint8_t prk[HASH_SIZE], struct view info, uint8_t *out, size_t size);
 
 /* hkdf_expand() with info = label || context: every key of the protocol is made here. */
-void hkdf_label(const uint8_t prk[HASH_SIZE], const char *label, struct view context,
-		uint8_t *out, size_t size);
+void hkdf_label(const uint8_t prk[HASH_SIZE], const char *label, struct view context, uint8_t *out,
+		size_t size);
 
 /* `iterations` as given; the bounds above are enforced by the readers of files, so that the
  * published vectors can run. Slow by design: never on a worker. */

@@ -42,8 +42,8 @@ static enum token next_token(const char **at)
 
 	if (size == 0)
 		return TOKEN_END;
-	while (token < TOKEN_END && (strlen(TOKEN_NAMES[token]) != size ||
-				     memcmp(TOKEN_NAMES[token], *at, size) != 0))
+	while (token < TOKEN_END &&
+	       (strlen(TOKEN_NAMES[token]) != size || memcmp(TOKEN_NAMES[token], *at, size) != 0))
 		token++;
 	assert(token < TOKEN_END); /* a pattern with a token unknown to Noise */
 	*at += size;
@@ -305,16 +305,12 @@ static bool write_ephemeral(struct noise *n, struct output *out)
 static bool write_token(struct noise *n, enum token token, struct output *out)
 {
 	switch (token) {
-	case TOKEN_E:
-		return write_ephemeral(n, out);
+	case TOKEN_E: return write_ephemeral(n, out);
 	case TOKEN_S:
 		assert(n->has_static);
 		return encrypt_and_hash(n, VIEW(n->static_key.public), out);
-	case TOKEN_PSK:
-		mix_psk(n);
-		return true;
-	default:
-		return mix_dh(n, token);
+	case TOKEN_PSK: mix_psk(n); return true;
+	default: return mix_dh(n, token);
 	}
 }
 
@@ -342,11 +338,8 @@ static bool read_token(struct noise *n, enum token token, struct view *rest)
 	case TOKEN_S:
 		return take(rest, X25519_SIZE + tag_size(n), &part) &&
 		       decrypt_and_hash(n, part, n->remote_static);
-	case TOKEN_PSK:
-		mix_psk(n);
-		return true;
-	default:
-		return mix_dh(n, token);
+	case TOKEN_PSK: mix_psk(n); return true;
+	default: return mix_dh(n, token);
 	}
 }
 
@@ -395,8 +388,7 @@ bool noise_write_payload(struct noise *n, struct view payload, uint8_t *out, siz
 	return true;
 }
 
-bool noise_write(struct noise *n, struct view payload, uint8_t *out, size_t capacity,
-		 size_t *size)
+bool noise_write(struct noise *n, struct view payload, uint8_t *out, size_t capacity, size_t *size)
 {
 	return noise_write_tokens(n, out, capacity, size) &&
 	       noise_write_payload(n, payload, out, capacity, size);

@@ -22,8 +22,8 @@ enum {
 
 /* Tokens separated by commas, as in the specification: "e,es,s,ss". Unused entries are NULL. */
 struct noise_pattern {
-	const char *name;            /* "IKpsk2" */
-	const char *pre_initiator;   /* "s" or NULL */
+	const char *name;          /* "IKpsk2" */
+	const char *pre_initiator; /* "s" or NULL */
 	const char *pre_responder;
 	const char *messages[NOISE_MESSAGES_MAX];
 };
@@ -36,9 +36,9 @@ struct noise_config {
 	const struct noise_pattern *pattern;
 	bool is_initiator;
 	struct view prologue;
-	const struct x25519_pair *static_key;  /* NULL where the pattern needs none */
-	const uint8_t *remote_static;          /* NULL unless known beforehand */
-	const uint8_t *psks[NOISE_PSKS_MAX];   /* in token order; see noise_set_psk() */
+	const struct x25519_pair *static_key; /* NULL where the pattern needs none */
+	const uint8_t *remote_static;         /* NULL unless known beforehand */
+	const uint8_t *psks[NOISE_PSKS_MAX];  /* in token order; see noise_set_psk() */
 	const struct random_source *random;
 	const struct x25519_pair *fixed_ephemeral; /* tests only: instead of a fresh one */
 };
@@ -46,12 +46,12 @@ struct noise_config {
 struct noise {
 	const struct noise_pattern *pattern;
 	bool is_initiator;
-	bool has_psk;                   /* the pattern has psk tokens: "e" is mixed into the key */
+	bool has_psk; /* the pattern has psk tokens: "e" is mixed into the key */
 	bool has_key;
 	bool has_static;
 	bool is_failed;
-	bool is_before_payload;         /* the message's tokens are written, its payload is not */
-	uint8_t message;                /* index of the next message */
+	bool is_before_payload; /* the message's tokens are written, its payload is not */
+	uint8_t message;        /* index of the next message */
 	uint8_t psk_index;
 	uint8_t psk_count;
 	struct x25519_pair static_key;
@@ -71,8 +71,8 @@ struct noise {
 struct noise_result {
 	uint8_t send_key[KEY_SIZE];
 	uint8_t receive_key[KEY_SIZE];
-	uint8_t exporter[KEY_SIZE];     /* third output of Split's HKDF */
-	uint8_t hash[HASH_SIZE];        /* h: binds to this very handshake */
+	uint8_t exporter[KEY_SIZE]; /* third output of Split's HKDF */
+	uint8_t hash[HASH_SIZE];    /* h: binds to this very handshake */
 };
 
 void noise_init(struct noise *n, const struct noise_config *config);

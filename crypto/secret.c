@@ -8,17 +8,17 @@
 #include <unistd.h>
 
 enum {
-	CELL_SIZE = 64,                     /* alignment, and the unit of the arena */
-	ARENA_SIZE = 256 * 1024,            /* fits 8 MiB of RLIMIT_MEMLOCK beside a few rings */
+	CELL_SIZE = 64,          /* alignment, and the unit of the arena */
+	ARENA_SIZE = 256 * 1024, /* fits 8 MiB of RLIMIT_MEMLOCK beside a few rings */
 	CELL_COUNT = ARENA_SIZE / CELL_SIZE,
-	SMALL_MAX = ARENA_SIZE / 16,        /* larger ones get pages of their own */
+	SMALL_MAX = ARENA_SIZE / 16, /* larger ones get pages of their own */
 };
 
 /* Guarded by arena.lock. */
 static struct {
 	pthread_mutex_t lock;
-	uint8_t *memory;                    /* NULL until the first use */
-	bool is_exposed;                    /* some pages could not be protected */
+	uint8_t *memory; /* NULL until the first use */
+	bool is_exposed; /* some pages could not be protected */
 	bool is_used[CELL_COUNT];
 } arena = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -28,8 +28,8 @@ static struct {
  */
 static uint8_t *map_pages(size_t size)
 {
-	uint8_t *pages = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *pages =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (pages == MAP_FAILED)
 		return NULL;

@@ -167,8 +167,8 @@ static bool check_packet_cipher(const struct packet_cipher *cipher)
 		return false;
 	struct view header = to_view(&aad);
 	cipher->seal(slot, nonce.data, header, data.data, data.size, tag);
-	bool is_right = is_hex(data.data, sealed) &&
-			is_hex(tag, "76fc6ece0f4e1768cddf8853bb2d551b");
+	bool is_right =
+		is_hex(data.data, sealed) && is_hex(tag, "76fc6ece0f4e1768cddf8853bb2d551b");
 	is_right = is_right && cipher->open(slot, nonce.data, header, data.data, data.size, tag);
 	is_right = is_right && is_hex(data.data, plain);
 	tag[AEAD_TAG_SIZE - 1] ^= 1;
@@ -262,21 +262,21 @@ static bool check_noise(void)
 	struct noise initiator, responder;
 
 	noise_init(&initiator, &(struct noise_config){
-		.pattern = &NOISE_IKPSK2,
-		.is_initiator = true,
-		.prologue = VIEW_STRING("John Galt"),
-		.static_key = &client,
-		.remote_static = relay.public,
-		.psks = { (const uint8_t *)psk },
-		.fixed_ephemeral = &client_ephemeral,
-	});
+				       .pattern = &NOISE_IKPSK2,
+				       .is_initiator = true,
+				       .prologue = VIEW_STRING("John Galt"),
+				       .static_key = &client,
+				       .remote_static = relay.public,
+				       .psks = { (const uint8_t *)psk },
+				       .fixed_ephemeral = &client_ephemeral,
+			       });
 	noise_init(&responder, &(struct noise_config){
-		.pattern = &NOISE_IKPSK2,
-		.prologue = VIEW_STRING("John Galt"),
-		.static_key = &relay,
-		.psks = { (const uint8_t *)psk },
-		.fixed_ephemeral = &relay_ephemeral,
-	});
+				       .pattern = &NOISE_IKPSK2,
+				       .prologue = VIEW_STRING("John Galt"),
+				       .static_key = &relay,
+				       .psks = { (const uint8_t *)psk },
+				       .fixed_ephemeral = &relay_ephemeral,
+			       });
 	bool is_right = check_noise_transcript(&initiator, &responder);
 	noise_fini(&initiator);
 	noise_fini(&responder);

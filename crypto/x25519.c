@@ -21,10 +21,10 @@ static EVP_PKEY *load_secret(const struct x25519_pair *pair)
 static EVP_PKEY *load_pair(const struct x25519_pair *pair)
 {
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY,
-						  (void *)pair->secret, X25519_SIZE),
-		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY,
-						  (void *)pair->public, X25519_SIZE),
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, (void *)pair->secret,
+						  X25519_SIZE),
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)pair->public,
+						  X25519_SIZE),
 		OSSL_PARAM_construct_end(),
 	};
 	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(provider.library, "X25519", NULL);

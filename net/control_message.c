@@ -4,12 +4,14 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 
-enum { V4_OFFSET = 12 };   /* of the IPv4 address inside its v4-mapped form */
+enum { V4_OFFSET = 12 }; /* of the IPv4 address inside its v4-mapped form */
 
-_Static_assert(CONTROL_RECEIVE_SIZE >= CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-	       2 * CMSG_SPACE(sizeof(int)), "packet information, GRO size, drops");
-_Static_assert(CONTROL_SEND_SIZE >= CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-	       CMSG_SPACE(sizeof(uint16_t)), "packet information, GSO size");
+_Static_assert(CONTROL_RECEIVE_SIZE >=
+		       CMSG_SPACE(sizeof(struct in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int)),
+	       "packet information, GRO size, drops");
+_Static_assert(CONTROL_SEND_SIZE >=
+		       CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)),
+	       "packet information, GSO size");
 
 static bool is(const struct cmsghdr *c, int level, int type, size_t size)
 {

@@ -18,9 +18,9 @@ enum {
 };
 
 struct control_received {
-	uint8_t local_ip[16];    /* where it was sent to, as one of our own addresses */
-	uint32_t segment_size;   /* several datagrams of this size were joined; 0: a single one */
-	uint32_t socket_drops;   /* running count of the socket's drops */
+	uint8_t local_ip[16];  /* where it was sent to, as one of our own addresses */
+	uint32_t segment_size; /* several datagrams of this size were joined; 0: a single one */
+	uint32_t socket_drops; /* running count of the socket's drops */
 	bool has_local_ip;
 	bool has_socket_drops;
 };

@@ -249,7 +249,7 @@ static void count_socket_drops(struct engine *e, struct engine_slot *s,
 {
 	if (!control->has_socket_drops)
 		return;
-	uint32_t more = control->socket_drops - s->socket_drops;   /* modulo 2^32, as they count */
+	uint32_t more = control->socket_drops - s->socket_drops; /* modulo 2^32, as they count */
 	if (more > INT32_MAX)
 		return;
 	s->socket_drops = control->socket_drops;
@@ -364,12 +364,9 @@ enum engine_kind engine_kind(const struct engine *e)
 const char *engine_kind_name(enum engine_kind kind)
 {
 	switch (kind) {
-	case ENGINE_AUTO:
-		return "auto";
-	case ENGINE_URING:
-		return "io_uring";
-	case ENGINE_EPOLL:
-		return "epoll";
+	case ENGINE_AUTO: return "auto";
+	case ENGINE_URING: return "io_uring";
+	case ENGINE_EPOLL: return "epoll";
 	}
 	return "unknown";
 }

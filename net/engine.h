@@ -21,22 +21,22 @@
 #include "core/packet.h"
 
 enum engine_kind {
-	ENGINE_AUTO,    /* io_uring, or epoll where the system refuses a ring */
+	ENGINE_AUTO, /* io_uring, or epoll where the system refuses a ring */
 	ENGINE_URING,
 	ENGINE_EPOLL,
 };
 
 enum {
-	ENGINE_PORTS_MAX = 4,        /* previous, current, next, and one to spare */
-	ENGINE_BATCH_MAX = 256,      /* datagrams handed out by one receive */
+	ENGINE_PORTS_MAX = 4,   /* previous, current, next, and one to spare */
+	ENGINE_BATCH_MAX = 256, /* datagrams handed out by one receive */
 };
 
 struct engine_config {
 	enum engine_kind kind;
-	uint32_t receive_buffer_bytes;   /* SO_RCVBUF wanted */
+	uint32_t receive_buffer_bytes; /* SO_RCVBUF wanted */
 	uint32_t send_buffer_bytes;
-	bool want_gro;                   /* settable, so that tests run without */
-	bool share_port;                 /* SO_REUSEPORT: several engines on one port */
+	bool want_gro;   /* settable, so that tests run without */
+	bool share_port; /* SO_REUSEPORT: several engines on one port */
 };
 
 /* One port generation. An unset address (all zero) leaves that family out; the wildcards are
@@ -45,9 +45,9 @@ struct engine_port {
 	uint64_t door;
 	struct address bind_v4;
 	struct address bind_v6;
-	bool any_v6;                     /* bind to ::, which without a port looks like unset */
-	uint32_t receive_buffer_bytes;   /* filled in: what the kernel granted */
-	uint16_t port;                   /* filled in: the port that was bound */
+	bool any_v6;                   /* bind to ::, which without a port looks like unset */
+	uint32_t receive_buffer_bytes; /* filled in: what the kernel granted */
+	uint16_t port;                 /* filled in: the port that was bound */
 };
 
 /* Where packets can die or work was done; written by the owner, read by any thread. */
@@ -84,7 +84,7 @@ int engine_create(struct engine **out, const struct engine_config *config) MUST_
 void engine_destroy(struct engine *e);
 
 enum engine_kind engine_kind(const struct engine *e);
-const char *engine_kind_name(enum engine_kind kind);   /* "io_uring", "epoll" */
+const char *engine_kind_name(enum engine_kind kind); /* "io_uring", "epoll" */
 int engine_refusal(const struct engine *e);
 
 /* -EADDRINUSE and the like come as the system said them; -EEXIST: the door is open; -ENOSPC: all

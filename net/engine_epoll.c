@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 enum {
-	WAKE = ENGINE_SLOTS,         /* stands for the wake descriptor among the slots */
+	WAKE = ENGINE_SLOTS, /* stands for the wake descriptor among the slots */
 	EVENTS = ENGINE_SLOTS + 1,
 	/* A pending socket error (an ICMP message that came back) is told instead of a datagram,
 	 * and is then over: read on. */
@@ -17,7 +17,7 @@ enum {
 
 struct engine_epoll {
 	int fd;
-	bool has_ns_wait;            /* epoll_pwait2 */
+	bool has_ns_wait; /* epoll_pwait2 */
 	uint32_t free_count;
 	uint16_t free[SMALL_BUFFERS];
 	struct mmsghdr messages[SMALL_BUFFERS];

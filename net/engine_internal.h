@@ -30,7 +30,7 @@ enum {
 
 	/* The head, as a multishot receive lays it out: header, name, control messages. */
 	HEAD_HEADER_SIZE = 16,
-	HEAD_NAME_SIZE = 32,          /* a sockaddr_in6 of 28, rounded up for alignment */
+	HEAD_NAME_SIZE = 32, /* a sockaddr_in6 of 28, rounded up for alignment */
 	HEAD_CONTROL_SIZE = CONTROL_RECEIVE_SIZE,
 	HEAD_SIZE = HEAD_HEADER_SIZE + HEAD_NAME_SIZE + HEAD_CONTROL_SIZE,
 
@@ -42,11 +42,11 @@ _Static_assert(LARGE_BUFFER_SIZE - HEAD_SIZE >= LARGE_BUFFER_PAYLOAD, "a whole t
 _Static_assert(HEAD_SIZE % 16 == 0, "payload stays aligned");
 
 struct engine_slot {
-	int fd;                      /* -1: closed */
-	uint32_t generation;         /* raised at each opening: late completions are told apart */
+	int fd;              /* -1: closed */
+	uint32_t generation; /* raised at each opening: late completions are told apart */
 	uint64_t door;
-	uint8_t local_ip[16];        /* what it is bound to; all zero: the wildcard */
-	uint32_t socket_drops;       /* the kernel's running count, as last told */
+	uint8_t local_ip[16];  /* what it is bound to; all zero: the wildcard */
+	uint32_t socket_drops; /* the kernel's running count, as last told */
 	uint64_t gso_paused_until_ns;
 };
 
@@ -64,7 +64,7 @@ struct received {
 	uint32_t name_size;
 	uint32_t control_size;
 	uint32_t size;
-	uint32_t flags;              /* MSG_TRUNC, MSG_CTRUNC */
+	uint32_t flags; /* MSG_TRUNC, MSG_CTRUNC */
 };
 
 struct engine_kind_ops {
@@ -98,11 +98,11 @@ struct engine {
 	uint16_t *spent;
 	size_t spent_count;
 	struct engine_sender *sender;
-	struct engine_epoll *epoll;  /* the one of its kind */
+	struct engine_epoll *epoll; /* the one of its kind */
 	struct engine_uring *uring;
-	int wake_fd;                 /* an eventfd; written by any thread */
-	_Atomic bool is_wake_pending;   /* Atomic: written to wake_fd, not yet read */
-	struct engine_counters counters;   /* Atomic */
+	int wake_fd;                     /* an eventfd; written by any thread */
+	_Atomic bool is_wake_pending;    /* Atomic: written to wake_fd, not yet read */
+	struct engine_counters counters; /* Atomic */
 };
 
 /* Queue a received train or count why not; in the second case the buffer is spent. */
@@ -117,7 +117,7 @@ static inline uint8_t *engine_buffer(const struct engine *e, uint16_t index)
 	return e->buffers.memory + (size_t)index * e->buffers.stride;
 }
 
-struct engine_sender *engine_sender_create(void) MUST_CHECK;   /* NULL: memory */
+struct engine_sender *engine_sender_create(void) MUST_CHECK; /* NULL: memory */
 void engine_sender_destroy(struct engine_sender *s);
 
 #define engine_count(e, name, n) bump_owned(&(e)->counters.name, (uint64_t)(n))

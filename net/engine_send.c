@@ -13,9 +13,9 @@
 #include "net/clock.h"
 
 enum {
-	SEND_MESSAGES = 64,          /* of one sendmmsg */
-	TRAIN_SEGMENTS_MAX = 64,     /* the kernel's UDP_MAX_SEGMENTS (older ones; now 128) */
-	TRAIN_BYTES_MAX = 65000,     /* below 65,507, leaving room for IPv6 extension headers */
+	SEND_MESSAGES = 64,      /* of one sendmmsg */
+	TRAIN_SEGMENTS_MAX = 64, /* the kernel's UDP_MAX_SEGMENTS (older ones; now 128) */
+	TRAIN_BYTES_MAX = 65000, /* below 65,507, leaving room for IPv6 extension headers */
 	NO_SLOT = ENGINE_SLOTS,
 };
 
@@ -33,7 +33,7 @@ struct engine_sender {
 	const struct packet *sorted[ENGINE_BATCH_MAX];
 	struct mmsghdr messages[SEND_MESSAGES];
 	struct outgoing outgoing[SEND_MESSAGES];
-	uint32_t packet_counts[SEND_MESSAGES];   /* packets in each message */
+	uint32_t packet_counts[SEND_MESSAGES]; /* packets in each message */
 	struct iovec payloads[ENGINE_BATCH_MAX];
 };
 
@@ -70,7 +70,7 @@ static size_t train_length(const struct remaining *r)
 		    !path_equal(&p->path, &first->path))
 			return length;
 		if (p->size < first->size)
-			return length + 1;   /* only the last may be shorter */
+			return length + 1; /* only the last may be shorter */
 	}
 	return length;
 }
@@ -86,8 +86,8 @@ static size_t write_payloads(struct iovec *payloads, const struct packet *const 
 		if (last != NULL && (uint8_t *)last->iov_base + last->iov_len == p->data)
 			last->iov_len += p->size;
 		else
-			payloads[used++] = (struct iovec){ .iov_base = p->data,
-							   .iov_len = p->size };
+			payloads[used++] =
+				(struct iovec){ .iov_base = p->data, .iov_len = p->size };
 	}
 	return used;
 }
@@ -187,7 +187,7 @@ static bool push(struct engine *e, struct remaining *r, size_t count)
 		if (error == EINTR)
 			continue;
 		if (error == ECONNREFUSED && !passed_over) {
-			passed_over = true;   /* the answer to an earlier datagram: told once */
+			passed_over = true; /* the answer to an earlier datagram: told once */
 			continue;
 		}
 		if (error == EAGAIN || error == EWOULDBLOCK) {

@@ -33,16 +33,16 @@ enum uring_op {
 struct engine_uring {
 	struct io_uring ring;
 	struct uring_buffers buffers;
-	struct msghdr layout;        /* of the head of each buffer */
+	struct msghdr layout; /* of the head of each buffer */
 	bool is_enabled;
 	pthread_t owner;
-	int broken;                  /* -errno once the ring is of no use */
+	int broken; /* -errno once the ring is of no use */
 	uint64_t wake_value;
 	bool is_wake_armed;
-	bool is_woken;               /* it may have come in unwatch: the next wait ends at once */
+	bool is_woken; /* it may have come in unwatch: the next wait ends at once */
 	bool is_armed[ENGINE_SLOTS];
-	uint16_t first_armed;        /* moves on: who arms first gets the buffers first */
-	int poll_fd;                 /* -1 until asked for: see uring_fd() */
+	uint16_t first_armed; /* moves on: who arms first gets the buffers first */
+	int poll_fd;          /* -1 until asked for: see uring_fd() */
 };
 
 /* ---- what is asked: {operation, index, generation} ---- */
@@ -58,7 +58,7 @@ static uint64_t user_data(enum uring_op op, uint16_t index, uint32_t generation)
 static struct io_uring_sqe *next_entry(struct engine_uring *u)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
-	assert(sqe != NULL);   /* RING_ENTRIES covers all that can be asked between two submits */
+	assert(sqe != NULL); /* RING_ENTRIES covers all that can be asked between two submits */
 	return sqe;
 }
 
@@ -196,7 +196,8 @@ static void reap(struct engine *e)
 	struct io_uring *ring = &e->uring->ring;
 	struct io_uring_cqe *cqe;
 	unsigned head, count = 0;
-	io_uring_for_each_cqe(ring, head, cqe) {
+	io_uring_for_each_cqe(ring, head, cqe)
+	{
 		uint64_t data = cqe->user_data;
 		uint8_t op = (uint8_t)data, index = (uint8_t)(data >> INDEX_SHIFT);
 		assert(op < OPS);

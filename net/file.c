@@ -40,26 +40,18 @@ const char *file_status_text(enum file_status status)
 static enum file_status status_of(int error)
 {
 	switch (error) {
-	case ENOENT:
-		return FILE_IS_MISSING;
-	case ENOTDIR:
-		return FILE_IS_NOT_DIRECTORY;
-	case ELOOP:
-		return FILE_IS_LINK;
+	case ENOENT: return FILE_IS_MISSING;
+	case ENOTDIR: return FILE_IS_NOT_DIRECTORY;
+	case ELOOP: return FILE_IS_LINK;
 	case EISDIR:
-	case ENXIO:
-		return FILE_IS_NOT_REGULAR;
-	case ENAMETOOLONG:
-		return FILE_NAME_IS_TOO_LONG;
+	case ENXIO: return FILE_IS_NOT_REGULAR;
+	case ENAMETOOLONG: return FILE_NAME_IS_TOO_LONG;
 	case EACCES:
 	case EPERM:
-	case EROFS:
-		return FILE_IS_REFUSED;
+	case EROFS: return FILE_IS_REFUSED;
 	case ENOSPC:
-	case EDQUOT:
-		return FILE_NO_SPACE;
-	default:
-		return FILE_FAILED;
+	case EDQUOT: return FILE_NO_SPACE;
+	default: return FILE_FAILED;
 	}
 }
 
@@ -96,8 +88,8 @@ static enum file_status read_whole(int fd, uint8_t *out, size_t capacity, size_t
 
 	for (;;) {
 		bool is_full = *size == capacity;
-		ssize_t got = is_full ? read(fd, &beyond, sizeof beyond)
-				      : read(fd, out + *size, capacity - *size);
+		ssize_t got = is_full ? read(fd, &beyond, sizeof beyond) :
+					read(fd, out + *size, capacity - *size);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)

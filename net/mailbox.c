@@ -77,18 +77,18 @@ bool mailbox_put(struct mailbox *m, const void *item)
 	struct cell *cell;
 	for (;;) {
 		cell = cell_at(m, position);
-		size_t number = load_acquire(&cell->number);   /* the reader's release in get */
+		size_t number = load_acquire(&cell->number); /* the reader's release in get */
 		if (number == position) {
 			if (cas_relaxed(&m->tail, &position, position + 1))
 				break;
 		} else if ((ptrdiff_t)(number - position) < 0) {
-			return false;   /* still full from the round before */
+			return false; /* still full from the round before */
 		} else {
 			position = load_relaxed(&m->tail);
 		}
 	}
 	memcpy(cell->item, item, m->config.item_size);
-	store_release(&cell->number, position + 1);   /* the reader's acquire in get */
+	store_release(&cell->number, position + 1); /* the reader's acquire in get */
 	if (m->config.wake != NULL)
 		m->config.wake(m->config.wake_state);
 	return true;
@@ -97,11 +97,11 @@ bool mailbox_put(struct mailbox *m, const void *item)
 bool mailbox_get(struct mailbox *m, void *item)
 {
 	struct cell *cell = cell_at(m, m->head);
-	if (load_acquire(&cell->number) != m->head + 1)   /* the writer's release in put */
+	if (load_acquire(&cell->number) != m->head + 1) /* the writer's release in put */
 		return false;
 	memcpy(item, cell->item, m->config.item_size);
-	bytes_wipe(cell->item, m->config.item_size);   /* items may carry keys */
-	store_release(&cell->number, m->head + m->mask + 1);   /* the writers' acquire in put */
+	bytes_wipe(cell->item, m->config.item_size);         /* items may carry keys */
+	store_release(&cell->number, m->head + m->mask + 1); /* the writers' acquire in put */
 	m->head++;
 	return true;
 }

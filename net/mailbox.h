@@ -10,9 +10,9 @@
 struct mailbox;
 
 struct mailbox_config {
-	size_t item_size;           /* bytes copied per item */
-	size_t capacity;            /* power of two */
-	void (*wake)(void *state);  /* called by put() when the reader may be waiting; NULL: none */
+	size_t item_size;          /* bytes copied per item */
+	size_t capacity;           /* power of two */
+	void (*wake)(void *state); /* called by put() when the reader may be waiting; NULL: none */
 	void *wake_state;
 };
 

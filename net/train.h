@@ -9,19 +9,19 @@
 #include "core/packet.h"
 
 struct train {
-	uint8_t *data;           /* what has not been handed out yet */
+	uint8_t *data; /* what has not been handed out yet */
 	uint32_t size;
-	uint32_t segment_size;   /* never 0 */
-	uint16_t buffer;         /* index of the buffer it lies in */
-	uint16_t slot;           /* index of the socket it came from */
+	uint32_t segment_size; /* never 0 */
+	uint16_t buffer;       /* index of the buffer it lies in */
+	uint16_t slot;         /* index of the socket it came from */
 	struct path path;
 };
 
 /* First in, first out. Every train holds a buffer, so `capacity` is the count of buffers. */
 struct train_queue {
 	struct train *trains;
-	uint32_t capacity;       /* power of two */
-	uint32_t head;           /* free-running; index by mask */
+	uint32_t capacity; /* power of two */
+	uint32_t head;     /* free-running; index by mask */
 	uint32_t tail;
 };
 

@@ -15,7 +15,7 @@
 
 struct uring_buffers {
 	struct io_uring_buf_ring *ring;
-	uint32_t count;          /* power of two */
+	uint32_t count; /* power of two */
 };
 
 /* Errors: -EPERM, -ENOSYS, -EACCES where rings are refused; -EINVAL for a kernel before 6.1. */

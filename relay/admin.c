@@ -14,18 +14,18 @@
 enum { LISTENER = ADMIN_CLIENTS_MAX, EVENTS_PER_ROUND = 16, EXIT_USAGE = 2 };
 
 struct admin_client {
-	int fd;                           /* -1: free */
+	int fd; /* -1: free */
 	uint64_t since_ns;
 	size_t size;
-	char *request;                    /* ADMIN_REQUEST_MAX bytes */
-	char *answer;                     /* NULL: none yet */
+	char *request; /* ADMIN_REQUEST_MAX bytes */
+	char *answer;  /* NULL: none yet */
 	size_t answer_size;
 	size_t answer_sent;
 };
 
 struct admin {
 	struct admin_config config;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];   /* empty: no socket of ours */
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* empty: no socket of ours */
 	int listen_fd;
 	int epoll_fd;
 	struct admin_client clients[ADMIN_CLIENTS_MAX];
@@ -42,8 +42,7 @@ json_t *admin_error(int exit_code, const char *text)
 static bool is_alive(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int result = fd < 0 ? -1 :
-			      connect(fd, (const struct sockaddr *)address, sizeof(*address));
+	int result = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)address, sizeof(*address));
 	bool answers = result == 0 || (fd >= 0 && errno == EAGAIN);
 	if (fd >= 0)
 		close(fd);

@@ -11,8 +11,8 @@
 
 enum {
 	ADMIN_CLIENTS_MAX = 8,
-	ADMIN_REQUEST_MAX = 65536,        /* bytes of one request */
-	ADMIN_IDLE_S = 30,                /* a client that says nothing is dropped */
+	ADMIN_REQUEST_MAX = 65536, /* bytes of one request */
+	ADMIN_IDLE_S = 30,         /* a client that says nothing is dropped */
 };
 
 struct admin_command {
@@ -34,9 +34,9 @@ struct admin;
  * else in its place -EEXIST. One request a connection. Call it while there is one thread: it
  * changes the umask for a moment. */
 int admin_create(struct admin **out, const struct admin_config *config) MUST_CHECK;
-void admin_destroy(struct admin *a);      /* removes the socket; NULL is allowed */
+void admin_destroy(struct admin *a); /* removes the socket; NULL is allowed */
 
-int admin_fd(const struct admin *a);      /* polls readable when there is something to do */
+int admin_fd(const struct admin *a); /* polls readable when there is something to do */
 void admin_process(struct admin *a);
 
 /* {"error": text, "exit": code}, for commands that cannot be carried out. */

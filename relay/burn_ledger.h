@@ -10,13 +10,13 @@
 #include "core/wire.h"
 
 enum {
-	BURNS_REMEMBERED = 256,          /* reports whose copies get the same answer */
+	BURNS_REMEMBERED = 256, /* reports whose copies get the same answer */
 	BURNS_PER_HOUR_MAX = 64,
 };
 
 struct burn_policy {
 	bool may_burn_server;
-	uint32_t files_per_hour;         /* at most BURNS_PER_HOUR_MAX */
+	uint32_t files_per_hour; /* at most BURNS_PER_HOUR_MAX */
 };
 
 struct burn_ledger {
@@ -26,7 +26,7 @@ struct burn_ledger {
 		bool is_used;
 	} seen[BURNS_REMEMBERED];
 	size_t next;
-	uint64_t files_ns[BURNS_PER_HOUR_MAX];  /* mono; of files burnt; 0: none */
+	uint64_t files_ns[BURNS_PER_HOUR_MAX]; /* mono; of files burnt; 0: none */
 	size_t next_file;
 };
 

@@ -10,16 +10,16 @@
  * time of day. */
 struct device {
 	struct credential_device known;
-	bool is_used;                    /* the place is taken */
-	bool is_enrolled;                /* else only its timestamp counts */
+	bool is_used;     /* the place is taken */
+	bool is_enrolled; /* else only its timestamp counts */
 };
 
 struct credentials {
-	pthread_mutex_t lock;            /* guards everything below */
+	pthread_mutex_t lock; /* guards everything below */
 	struct credential_file files[CREDENTIAL_FILES_MAX];
 	size_t file_count;
 	struct device *devices;
-	size_t device_capacity;          /* power of two */
+	size_t device_capacity; /* power of two */
 	size_t device_count;
 	struct id_set revoked_devices;
 };
@@ -272,8 +272,8 @@ bool credentials_revoke_device(struct credentials *c, const uint8_t id[DEVICE_ID
 
 /* A device that was enrolled from the file may come back with it: the end of its enrolment may
  * have been lost. */
-static enum wire_status file_status(const struct credential_file *file,
-				    const struct device *device, uint64_t wall_ns)
+static enum wire_status file_status(const struct credential_file *file, const struct device *device,
+				    uint64_t wall_ns)
 {
 	if (file->is_revoked)
 		return STATUS_REVOKED;
@@ -307,8 +307,8 @@ static bool take_device(const struct device *device, struct credential *out)
 	return true;
 }
 
-bool credentials_find(struct credentials *c, const struct hello_request *request,
-		      uint64_t wall_ns, struct credential *out)
+bool credentials_find(struct credentials *c, const struct hello_request *request, uint64_t wall_ns,
+		      struct credential *out)
 {
 	uint8_t id[DEVICE_ID_SIZE];
 	bool is_known = false;

@@ -15,9 +15,9 @@ enum {
 struct credential_file {
 	uint8_t id[FILE_ID_SIZE];
 	uint8_t shared_secret[KEY_SIZE];
-	uint64_t valid_from_ns;          /* wall clock */
+	uint64_t valid_from_ns; /* wall clock */
 	uint64_t valid_until_ns;
-	uint32_t max_devices;            /* 0: opens sessions, but enrols nobody */
+	uint32_t max_devices; /* 0: opens sessions, but enrols nobody */
 	uint32_t used;
 	bool is_revoked;
 };
@@ -26,15 +26,15 @@ struct credential_file {
 struct credential_device {
 	uint8_t id[DEVICE_ID_SIZE];
 	uint8_t psk[KEY_SIZE];
-	uint8_t file_id[FILE_ID_SIZE];   /* that it was enrolled from */
-	uint64_t last_timestamp_ns;      /* of its HELLOs; 0: none */
+	uint8_t file_id[FILE_ID_SIZE]; /* that it was enrolled from */
+	uint64_t last_timestamp_ns;    /* of its HELLOs; 0: none */
 	bool is_revoked;
 };
 
 struct credentials;
 
-struct credentials *credentials_create(void) MUST_CHECK;    /* NULL: memory */
-void credentials_destroy(struct credentials *c);            /* wipes */
+struct credentials *credentials_create(void) MUST_CHECK; /* NULL: memory */
+void credentials_destroy(struct credentials *c);         /* wipes */
 
 /* False: full. A file of the same id is replaced. */
 bool credentials_put_file(struct credentials *c, const struct credential_file *file) MUST_CHECK;
@@ -49,11 +49,11 @@ bool credential_is_outdated(const struct credential_file *file, uint64_t wall_ns
 size_t credentials_sweep(struct credentials *c, uint64_t wall_ns);
 
 /* Of the store. False: full, or no memory. */
-bool credentials_put_device(struct credentials *c, const struct credential_device *device)
-	MUST_CHECK;
+bool credentials_put_device(struct credentials *c,
+			    const struct credential_device *device) MUST_CHECK;
 /* Newly enrolled: its file is spent by one, unless the device was enrolled from it before. */
-bool credentials_enrol_device(struct credentials *c, const struct credential_device *device)
-	MUST_CHECK;
+bool credentials_enrol_device(struct credentials *c,
+			      const struct credential_device *device) MUST_CHECK;
 bool credentials_is_enrolled(struct credentials *c, const uint8_t id[DEVICE_ID_SIZE]) MUST_CHECK;
 
 /* The newest HELLO of a device, so that an older one never gets an answer again. */
@@ -61,5 +61,5 @@ void credentials_note_timestamp(struct credentials *c, const uint8_t device[DEVI
 				uint64_t timestamp_ns);
 
 /* What a HELLO's credential stands for; false: nothing that we know. */
-bool credentials_find(struct credentials *c, const struct hello_request *request,
-		      uint64_t wall_ns, struct credential *out) MUST_CHECK;
+bool credentials_find(struct credentials *c, const struct hello_request *request, uint64_t wall_ns,
+		      struct credential *out) MUST_CHECK;

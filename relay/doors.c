@@ -182,7 +182,8 @@ static void keeper_announce(struct keeper *k, void *state, struct instant now)
 /* Tell all sessions to go there at `begins_ns`. */
 static void announce(struct doors *d, const struct open_door *door, uint64_t begins_ns)
 {
-	struct keeper_door next = { .door = door->generation, .port = door->port,
+	struct keeper_door next = { .door = door->generation,
+				    .port = door->port,
 				    .begins_ns = begins_ns };
 	memcpy(next.key, door->key, sizeof(next.key));
 	keeper_thread_call(d->config.keeper, keeper_announce, &next);
@@ -298,8 +299,8 @@ uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 	uint64_t begin_ns = schedule_begin_ns(s, now + 1);
 	uint64_t notice_ns = begin_ns - d->config.notice_s * NS_PER_S;
 	uint64_t last = wall_ns < notice_ns ? now : now + 1;
-	uint64_t next_ns = earliest(close_due(d, now, wall_ns),
-				    wall_ns < notice_ns ? notice_ns : begin_ns);
+	uint64_t next_ns =
+		earliest(close_due(d, now, wall_ns), wall_ns < notice_ns ? notice_ns : begin_ns);
 	*opened = 0;
 	d->failure = 0;
 	/* The present one, too: the machine may have slept over its notice, or time was set. */

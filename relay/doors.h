@@ -14,9 +14,9 @@
 enum door_mode { DOOR_MODE_SCHEDULE, DOOR_MODE_RANDOM, DOOR_MODE_FIXED };
 
 enum {
-	DOORS_RETRY_S = 5,              /* after no port could be bound */
-	DOORS_STALE_S = 7,              /* doors of a replaced secret: until sessions have moved */
-	DOORS_ROTATE_WAIT_S = 2,        /* from a rotation by hand until sessions move: all have
+	DOORS_RETRY_S = 5,       /* after no port could be bound */
+	DOORS_STALE_S = 7,       /* doors of a replaced secret: until sessions have moved */
+	DOORS_ROTATE_WAIT_S = 2, /* from a rotation by hand until sessions move: all have
 					 * heard of it by then at common round trips */
 };
 
@@ -25,7 +25,7 @@ struct doors_config {
 	enum door_mode mode;
 	uint32_t notice_s;
 	uint32_t grace_s;
-	struct address bind_v4;         /* port ignored; unset leaves that family out */
+	struct address bind_v4; /* port ignored; unset leaves that family out */
 	struct address bind_v6;
 	struct random_source random;
 	struct worker *const *workers;
@@ -37,18 +37,18 @@ struct open_door {
 	uint64_t generation;
 	uint16_t port;
 	uint8_t key[KEY_SIZE];
-	uint32_t receive_buffer_bytes;  /* as the kernel granted it */
+	uint32_t receive_buffer_bytes; /* as the kernel granted it */
 	bool is_open;
-	bool is_stale;                  /* of a schedule secret that was replaced */
-	uint64_t close_ns;              /* wall clock, of a stale one */
+	bool is_stale;     /* of a schedule secret that was replaced */
+	uint64_t close_ns; /* wall clock, of a stale one */
 };
 
 struct doors {
 	struct doors_config config;
 	struct open_door open[DOORS_MAX];
 	uint64_t rotations;
-	uint64_t ports_skipped;         /* could not be bound */
-	int failure;                    /* -errno of the latest one that was due and did not open */
+	uint64_t ports_skipped; /* could not be bound */
+	int failure;            /* -errno of the latest one that was due and did not open */
 };
 
 void doors_init(struct doors *d, const struct doors_config *config);

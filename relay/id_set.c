@@ -27,7 +27,7 @@ static bool grow(struct id_set *set)
 	if (set->count * 4 < set->capacity * 3)
 		return true;
 	size_t capacity = set->capacity > 0 ? 2 * set->capacity : CAPACITY_FIRST;
-	uint8_t (*ids)[ID_SIZE] = calloc(capacity, sizeof(*ids));
+	uint8_t(*ids)[ID_SIZE] = calloc(capacity, sizeof(*ids));
 	if (ids == NULL)
 		return false;
 	for (size_t i = 0; i < set->capacity; i++)

@@ -8,8 +8,8 @@
 enum { ID_SIZE = 16 };
 
 struct id_set {
-	uint8_t (*ids)[ID_SIZE];         /* open addressing, doubled when 3/4 full */
-	size_t capacity;                 /* power of two; 0 at first */
+	uint8_t (*ids)[ID_SIZE]; /* open addressing, doubled when 3/4 full */
+	size_t capacity;         /* power of two; 0 at first */
 	size_t count;
 };
 

@@ -81,8 +81,8 @@ static bool choose_path(const struct issuer *issuer, uint64_t wall_ns, char path
 	gmtime_r(&seconds, &parts);
 	strftime(name, sizeof(name), "clawchat-%Y%m%d-%H%M%S", &parts);
 	for (unsigned i = 1; i < 1000; i++) {
-		int size = i == 1 ? snprintf(path, ISSUER_PATH_MAX, "%s/%s.sec",
-					     issuer->files_dir, name) :
+		int size = i == 1 ? snprintf(path, ISSUER_PATH_MAX, "%s/%s.sec", issuer->files_dir,
+					     name) :
 				    snprintf(path, ISSUER_PATH_MAX, "%s/%s-%u.sec",
 					     issuer->files_dir, name, i);
 		if (size >= ISSUER_PATH_MAX)
@@ -112,8 +112,8 @@ static bool write_all(struct issuer *issuer, bool is_current, struct view text,
 	return !is_current || write_text(current, text, error);
 }
 
-static bool seal(struct issuer *issuer, const struct security_file *file, char *text,
-		 size_t *size, char error[ISSUER_ERROR_MAX])
+static bool seal(struct issuer *issuer, const struct security_file *file, char *text, size_t *size,
+		 char error[ISSUER_ERROR_MAX])
 {
 	struct security_file_root root;
 	bool is_prepared = issuer->preparer != NULL && preparer_take(issuer->preparer, &root);

@@ -22,14 +22,14 @@ struct issuer {
 	uint8_t server_id[SERVER_ID_SIZE];
 	uint8_t server_public[X25519_SIZE];
 	const char *server_name;
-	struct address public_v4;        /* unset: the relay has none */
+	struct address public_v4; /* unset: the relay has none */
 	struct address public_v6;
 	uint32_t validity_s;
 	uint32_t max_devices;
 	uint32_t iterations;
 	struct random_source random;
 	const struct doors *doors;
-	struct preparer *preparer;       /* NULL: the slow work is done as it is needed */
+	struct preparer *preparer; /* NULL: the slow work is done as it is needed */
 	bool (*keep)(void *state, const struct credential_file *file, const char *path,
 		     uint32_t max_devices); /* durably, before the file exists */
 	void *keep_state;

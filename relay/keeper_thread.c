@@ -12,13 +12,13 @@
 
 enum {
 	FRAMES_PER_ROUND = 256,
-	HELLOS_PER_ROUND = 8,           /* 2 ms of handshakes, then frames and timers have a turn */
-	CALLS_MAX = 2,                  /* one thread calls, and waits for each */
+	HELLOS_PER_ROUND = 8, /* 2 ms of handshakes, then frames and timers have a turn */
+	CALLS_MAX = 2,        /* one thread calls, and waits for each */
 };
 
 struct keeper_waker {
 	int event_fd;
-	_Atomic bool is_woken;          /* spares a system call per item */
+	_Atomic bool is_woken; /* spares a system call per item */
 };
 
 struct keeper_call {
@@ -32,7 +32,7 @@ struct keeper_thread {
 	struct keeper_thread_config config;
 	struct keeper_waker *waker;
 	struct keeper *keeper;
-	struct mailbox *calls;          /* struct keeper_call */
+	struct mailbox *calls; /* struct keeper_call */
 	pthread_t thread;
 
 	/* Atomic. */

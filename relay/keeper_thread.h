@@ -10,18 +10,18 @@
 #include "relay/worker.h"
 
 enum {
-	KEEPER_EVENTS = 4096,           /* events waiting for the control thread */
+	KEEPER_EVENTS = 4096, /* events waiting for the control thread */
 };
 
 struct keeper_thread_config {
-	struct keeper_config keeper;    /* hooks are set here */
+	struct keeper_config keeper; /* hooks are set here */
 	struct credentials *credentials;
-	struct seen_log *seen;          /* the keeper's from here on */
+	struct seen_log *seen; /* the keeper's from here on */
 	struct quiesce *quiesce;
-	struct mailbox *hellos;         /* struct upcall_item, from the workers */
+	struct mailbox *hellos; /* struct upcall_item, from the workers */
 	struct mailbox *frames;
-	struct mailbox *events;         /* struct keeper_event, to the control thread */
-	struct worker *const *workers;  /* complete before keeper_thread_start() */
+	struct mailbox *events;        /* struct keeper_event, to the control thread */
+	struct worker *const *workers; /* complete before keeper_thread_start() */
 	unsigned worker_count;
 };
 
@@ -31,7 +31,7 @@ struct keeper_thread;
 struct keeper_waker;
 struct keeper_waker *keeper_waker_create(void) MUST_CHECK;
 void keeper_waker_destroy(struct keeper_waker *waker);
-void keeper_waker_wake(void *waker);       /* any thread; fits mailbox_config.wake */
+void keeper_waker_wake(void *waker); /* any thread; fits mailbox_config.wake */
 
 /* 0 or -errno. Control. */
 int keeper_thread_start(struct keeper_thread **out, const struct keeper_thread_config *config,

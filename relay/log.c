@@ -22,7 +22,7 @@ struct line {
 
 /* How often an event was told in the current second. */
 struct repetition {
-	const char *name;           /* string literals: compared by pointer */
+	const char *name; /* string literals: compared by pointer */
 	uint64_t second;
 	unsigned told;
 	uint64_t held_back;
@@ -93,9 +93,7 @@ static void format_value(const struct log_field *field, char out[VALUE_MAX])
 	case LOG_FIELD_TEXT:
 		snprintf(out, VALUE_MAX, "%s", field->text != NULL ? field->text : "");
 		break;
-	case LOG_FIELD_NUMBER:
-		snprintf(out, VALUE_MAX, "%lld", (long long)field->number);
-		break;
+	case LOG_FIELD_NUMBER: snprintf(out, VALUE_MAX, "%lld", (long long)field->number); break;
 	case LOG_FIELD_ADDRESS:
 		format_address(field->address, address);
 		snprintf(out, VALUE_MAX, "%s", address);
@@ -116,8 +114,7 @@ static void format_time(char *out, size_t capacity)
 	char text[32];
 	gmtime_r(&seconds, &parts);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
-	snprintf(out, capacity, "%s.%03uZ", text,
-		 (unsigned)(wall_ns % NS_PER_S / NS_PER_MS));
+	snprintf(out, capacity, "%s.%03uZ", text, (unsigned)(wall_ns % NS_PER_S / NS_PER_MS));
 }
 
 __attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)

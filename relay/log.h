@@ -19,7 +19,7 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON, LOG_FORMAT_JOURNALD };
 enum log_addresses { LOG_ADDRESSES_FULL, LOG_ADDRESSES_SHORT, LOG_ADDRESSES_NONE };
 
 enum {
-	LOG_EVENTS_PER_S = 20,      /* per event name; the rest is counted and said once */
+	LOG_EVENTS_PER_S = 20, /* per event name; the rest is counted and said once */
 	LOG_NAMES_MAX = 64,
 };
 
@@ -31,7 +31,7 @@ struct log_field {
 	const char *text;
 	int64_t number;
 	const struct address *address;
-	struct view id;             /* printed as hexadecimal, 8 bytes at most */
+	struct view id; /* printed as hexadecimal, 8 bytes at most */
 };
 
 #define LOG_TEXT(n, t) ((struct log_field){ .name = n, .kind = LOG_FIELD_TEXT, .text = t })
@@ -43,7 +43,7 @@ struct log_field {
 
 /* Before other threads; standard error until then, as text at level info. */
 void log_configure(enum log_level level, enum log_format format, enum log_addresses addresses);
-void log_set_level(enum log_level level);    /* any thread */
+void log_set_level(enum log_level level); /* any thread */
 
 #define log_event(level, name, ...) \
 	log_event_fields(level, name, (const struct log_field[]){ __VA_ARGS__ }, \

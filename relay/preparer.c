@@ -7,10 +7,10 @@
 #include "crypto/secret.h"
 
 struct preparer {
-	struct preparer_config config;   /* immutable after start */
+	struct preparer_config config; /* immutable after start */
 	pthread_t thread;
 
-	pthread_mutex_t lock;            /* guards everything below */
+	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t changed;
 	struct security_file_root root;
 	bool is_ready;

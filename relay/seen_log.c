@@ -15,8 +15,8 @@ enum { IDS_PER_READ = 1024 };
 
 struct seen_log {
 	int directory_fd;
-	int fd;                          /* of NEW_NAME, appending */
-	uint64_t count;                  /* ids in it */
+	int fd;         /* of NEW_NAME, appending */
+	uint64_t count; /* ids in it */
 };
 
 static bool open_new(struct seen_log *log)

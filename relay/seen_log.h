@@ -15,7 +15,7 @@ struct seen_log;
 
 /* Opens or makes the files. NULL with errno set. */
 struct seen_log *seen_log_open(const char *directory) MUST_CHECK;
-void seen_log_close(struct seen_log *log);           /* NULL is allowed */
+void seen_log_close(struct seen_log *log); /* NULL is allowed */
 
 /* Every id of earlier runs, oldest first. */
 void seen_log_each(struct seen_log *log, void (*visit)(void *state, uint64_t id), void *state);

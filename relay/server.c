@@ -52,8 +52,10 @@ static bool open_descriptors(struct server *s, struct server_error *error)
 static bool finish_erasing(struct server *s, struct server_error *error)
 {
 	return server_finish_erasing(s) ||
-	       server_fail(error, EX_IOERR, "state directory %s: what a Compromised report has "
-			   "revoked cannot be erased; see the log", s->settings->server.state_dir);
+	       server_fail(error, EX_IOERR,
+			   "state directory %s: what a Compromised report has "
+			   "revoked cannot be erased; see the log",
+			   s->settings->server.state_dir);
 }
 
 static bool open_state(struct server *s, struct server_error *error)
@@ -64,12 +66,12 @@ static bool open_state(struct server *s, struct server_error *error)
 	if (status == STORE_OK)
 		return server_load_keys(s, error) && server_load_bootstrap(s, error) &&
 		       finish_erasing(s, error) && server_load_credentials(s, error);
-	return server_fail(error, status == STORE_IN_USE ? EX_UNAVAILABLE :
-				  why == FILE_IS_OPEN || why == FILE_IS_REFUSED ||
-						  why == FILE_IS_FOREIGN ||
-						  status == STORE_REFUSED ?
-								 EX_NOPERM :
-								 EX_IOERR,
+	return server_fail(error,
+			   status == STORE_IN_USE ? EX_UNAVAILABLE :
+			   why == FILE_IS_OPEN || why == FILE_IS_REFUSED ||
+					   why == FILE_IS_FOREIGN || status == STORE_REFUSED ?
+						    EX_NOPERM :
+						    EX_IOERR,
 			   "state directory %s: %s%s%s", directory, store_status_text(status),
 			   why != FILE_OK ? ": " : "",
 			   why == FILE_IS_OPEN ? "others have access; run: chmod 700 on it" :
@@ -267,8 +269,10 @@ static bool start_doors(struct server *s, struct server_error *error)
 	uint64_t wall_ns = clock_now().wall_ns;
 	int result = doors_start(&s->doors, wall_ns);
 	if (result < 0)
-		return server_fail(error, EX_UNAVAILABLE, "listen: %s; see [network] listen, "
-				   "listen6 and [rotation]", strerror(-result));
+		return server_fail(error, EX_UNAVAILABLE,
+				   "listen: %s; see [network] listen, "
+				   "listen6 and [rotation]",
+				   strerror(-result));
 	s->doors_next_ns = wall_ns; /* the notice may have begun already */
 	s->clock_offset_ns = (int64_t)(wall_ns - clock_now().mono_ns);
 	warn_of_ephemeral_ports(set);
@@ -345,15 +349,14 @@ static bool start_issuer(struct server *s, struct server_error *error)
 static bool start_admin(struct server *s, struct server_error *error)
 {
 	const char *path = s->settings->admin.socket;
-	int result = admin_create(&s->admin, &(struct admin_config){
-						     .socket_path = path,
-						     .commands = server_commands,
-						     .command_count = server_command_count,
-						     .state = s });
+	int result = admin_create(&s->admin,
+				  &(struct admin_config){ .socket_path = path,
+							  .commands = server_commands,
+							  .command_count = server_command_count,
+							  .state = s });
 	if (result == 0 && watch(s, admin_fd(s->admin)))
 		return true;
-	return server_fail(error, EX_UNAVAILABLE, "admin socket %s: %s", path,
-			   strerror(-result));
+	return server_fail(error, EX_UNAVAILABLE, "admin socket %s: %s", path, strerror(-result));
 }
 
 bool server_start(struct server *s, struct server_error *error)

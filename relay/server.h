@@ -17,12 +17,12 @@ enum { SERVER_ERROR_MAX = 512 };
 struct server;
 
 struct server_error {
-	int exit_code;                   /* sysexits: 69, 70, 74, 77, 78 */
-	char text[SERVER_ERROR_MAX];     /* one line */
+	int exit_code;               /* sysexits: 69, 70, 74, 77, 78 */
+	char text[SERVER_ERROR_MAX]; /* one line */
 };
 
-struct server *server_create(const struct settings *settings, struct server_error *error)
-	MUST_CHECK;
+struct server *server_create(const struct settings *settings,
+			     struct server_error *error) MUST_CHECK;
 bool server_start(struct server *s, struct server_error *error) MUST_CHECK;
-int server_run(struct server *s);        /* exit code */
+int server_run(struct server *s); /* exit code */
 void server_destroy(struct server *s);

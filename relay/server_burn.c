@@ -45,9 +45,9 @@ static bool replace_keys(struct server *s, enum compromised_scope scope)
 						view_of(k->schedule_secret, KEY_SIZE) };
 	if (scope == COMPROMISED_SERVER) {
 		x25519_generate(&k->static_key, &s->random);
-		values[count++] = (struct store_value){ STORE_STATIC_KEY,
-							view_of(k->static_key.secret,
-								X25519_SIZE) };
+		values[count++] =
+			(struct store_value){ STORE_STATIC_KEY,
+					      view_of(k->static_key.secret, X25519_SIZE) };
 	}
 	return log_failure("new keys", store_put_values(s->store, values, count));
 }
@@ -103,8 +103,8 @@ void server_finish_tombstones(struct server *s)
 		return;
 	bool is_finished = list.count < TOMBSTONES_PER_START;
 	for (size_t i = 0; i < list.count; i++)
-		is_finished &= log_failure("tombstone",
-					   store_finish_tombstone(s->store, list.numbers[i]));
+		is_finished &=
+			log_failure("tombstone", store_finish_tombstone(s->store, list.numbers[i]));
 	s->has_tombstones = !is_finished;
 }
 
@@ -132,11 +132,10 @@ static void take_new_keys(struct server *s, enum compromised_scope scope)
 	if (bytes_equal(s->doors.config.schedule.secret, s->keys->schedule_secret, KEY_SIZE))
 		return; /* kept */
 	int result = doors_replace_secret(&s->doors, s->keys->schedule_secret, wall_ns, &opened);
-	server_tell_schedule(s); /* to those that are left, in their sessions */
+	server_tell_schedule(s);    /* to those that are left, in their sessions */
 	s->doors_next_ns = wall_ns; /* old doors close soon */
 	if (result < 0)
-		log_event(LOG_LEVEL_ERROR, "door_not_opened",
-			  LOG_TEXT("error", strerror(-result)));
+		log_event(LOG_LEVEL_ERROR, "door_not_opened", LOG_TEXT("error", strerror(-result)));
 	else
 		log_event(LOG_LEVEL_INFO, "door_opened", LOG_NUMBER("generation", opened),
 			  LOG_NUMBER("port", doors_find(&s->doors, opened)->port));
@@ -238,8 +237,7 @@ void server_take_burn(struct server *s, const struct keeper_event *event)
 	(void)text_clean_line(view_of(event->text, strlen(event->text)), reason, sizeof(reason));
 	log_event(LOG_LEVEL_WARNING, "compromised_report", LOG_ID("device", event->device),
 		  LOG_ID("peer", event->peer), LOG_NUMBER("asked", event->scope),
-		  LOG_TEXT("scope", revoke_scope_name(scope)),
-		  LOG_ADDRESS("from", &event->remote));
+		  LOG_TEXT("scope", revoke_scope_name(scope)), LOG_ADDRESS("from", &event->remote));
 	(void)!server_compromise(s, &r, reason, &to, &times); /* said in the log */
 	if (!times.has_tombstone) {
 		to.status = BURN_FAILED;

@@ -192,9 +192,10 @@ static json_t *session_json(const struct keeper_session *session, struct instant
 			    json_string(address_format(&session->path.remote, text)));
 	put(object, "door", session->path.door);
 	put(object, "up_s", (now.mono_ns - session->since_ns) / NS_PER_S);
-	put(object, "idle_s", now.mono_ns > session->last_receive_ns ?
-				      (now.mono_ns - session->last_receive_ns) / NS_PER_S :
-				      0);
+	put(object, "idle_s",
+	    now.mono_ns > session->last_receive_ns ?
+		    (now.mono_ns - session->last_receive_ns) / NS_PER_S :
+		    0);
 	put(object, "rx_packets", session->rx_packets);
 	put(object, "tx_packets", session->tx_packets);
 	put(object, "rx_bytes", session->rx_bytes);
@@ -277,8 +278,11 @@ static json_t *rotate_port(void *state, const json_t *request)
 }
 
 const struct admin_command server_commands[] = {
-	{ "status", status }, { "stats", stats },  { "sessions", sessions },
-	{ "peers", sessions }, { "issue", issue },
+	{ "status", status },
+	{ "stats", stats },
+	{ "sessions", sessions },
+	{ "peers", sessions },
+	{ "issue", issue },
 	{ "rotate-port", rotate_port },
 	{ "revoke", server_answer_revoke },
 	{ "compromised", server_answer_compromised },

@@ -5,7 +5,7 @@
 #include "relay/log.h"
 #include "relay/server_internal.h"
 
-#define HELLOS_NS (1 * NS_PER_S)        /* between two writes of timestamps: each is an fsync */
+#define HELLOS_NS (1 * NS_PER_S) /* between two writes of timestamps: each is an fsync */
 
 static void log_failure(enum store_status status)
 {
@@ -78,16 +78,11 @@ static void tell_keeper(struct keeper *k, void *state, struct instant now)
 static enum wire_reason reason_of(enum store_status status)
 {
 	switch (status) {
-	case STORE_OK:
-		return REASON_NONE;
-	case STORE_SPENT:
-		return REASON_SPENT;
-	case STORE_EXPIRED:
-		return REASON_EXPIRED;
-	case STORE_REVOKED:
-		return REASON_REVOKED;
-	default: /* our trouble: it comes again */
-		return REASON_STOPPING;
+	case STORE_OK: return REASON_NONE;
+	case STORE_SPENT: return REASON_SPENT;
+	case STORE_EXPIRED: return REASON_EXPIRED;
+	case STORE_REVOKED: return REASON_REVOKED;
+	default: /* our trouble: it comes again */ return REASON_STOPPING;
 	}
 }
 

@@ -9,7 +9,7 @@
 #include "relay/server.h"
 #include "relay/store.h"
 
-enum { HELLOS_PER_WRITE = 1024 };         /* timestamps of enrolled devices, in one step */
+enum { HELLOS_PER_WRITE = 1024 }; /* timestamps of enrolled devices, in one step */
 
 struct relay_keys {
 	uint8_t server_id[SERVER_ID_SIZE];
@@ -22,11 +22,11 @@ struct server {
 	/* Immutable after start. */
 	const struct settings *settings;
 	struct random_source random;
-	struct relay_keys *keys;         /* secret memory */
+	struct relay_keys *keys; /* secret memory */
 	const struct packet_cipher *cipher;
 	unsigned worker_count;
 	struct worker *workers[WORKERS_MAX];
-	uint64_t started_ns;             /* mono */
+	uint64_t started_ns; /* mono */
 
 	struct store *store;
 	struct credentials *credentials;
@@ -36,7 +36,7 @@ struct server {
 	struct keeper_waker *keeper_waker;
 	struct mailbox *hellos, *frames, *events;
 	struct keeper_thread *keeper;
-	struct seen_log *seen;           /* the keeper's while it runs */
+	struct seen_log *seen; /* the keeper's while it runs */
 	struct doors doors;
 	struct issuer issuer;
 	struct admin *admin;
@@ -45,20 +45,20 @@ struct server {
 	int epoll_fd, signal_fd, event_fd;
 	bool is_stopping, is_draining;
 	int exit_code;
-	uint64_t doors_next_ns;          /* wall clock */
-	int64_t clock_offset_ns;         /* wall minus mono, when last looked at */
-	uint64_t sweep_next_ns;          /* mono */
-	uint64_t drain_next_ns;          /* mono */
-	uint64_t drain_until_ns;         /* mono */
+	uint64_t doors_next_ns;  /* wall clock */
+	int64_t clock_offset_ns; /* wall minus mono, when last looked at */
+	uint64_t sweep_next_ns;  /* mono */
+	uint64_t drain_next_ns;  /* mono */
+	uint64_t drain_until_ns; /* mono */
 	struct issued_file current;
 	uint64_t files_issued;
-	bool is_store_swept;             /* no outdated file is left in it */
+	bool is_store_swept; /* no outdated file is left in it */
 	struct store_hello noted[HELLOS_PER_WRITE];
-	size_t hello_count;              /* not yet in the store */
-	uint64_t hellos_next_ns;         /* mono; NEVER: none */
-	uint64_t notify_next_ns;         /* mono; systemd's watchdog */
+	size_t hello_count;      /* not yet in the store */
+	uint64_t hellos_next_ns; /* mono; NEVER: none */
+	uint64_t notify_next_ns; /* mono; systemd's watchdog */
 	struct burn_ledger burns;
-	bool has_tombstones;             /* that are not done */
+	bool has_tombstones; /* that are not done */
 };
 
 /* server_setup.c */
@@ -68,7 +68,7 @@ bool server_load_credentials(struct server *s, struct server_error *error) MUST_
 /* Forget files whose validity is long over, in memory and in the store. */
 void server_sweep_files(struct server *s, uint64_t wall_ns);
 bool server_fail(struct server_error *error, int exit_code, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));     /* returns false */
+	__attribute__((format(printf, 3, 4))); /* returns false */
 
 /* server_enrol.c */
 enum store_status server_load_devices(struct server *s) MUST_CHECK;
@@ -85,7 +85,7 @@ extern const size_t server_command_count;
 /* server_revoke.c: the steps of a revocation, each of which can be repeated; and all of them. */
 struct revocation {
 	enum compromised_scope scope;
-	uint8_t id[FILE_ID_SIZE];        /* of the device, the file, the server */
+	uint8_t id[FILE_ID_SIZE]; /* of the device, the file, the server */
 };
 enum store_status revoke_in_store(struct server *s, const struct revocation *r) MUST_CHECK;
 void revoke_in_memory(struct server *s, const struct revocation *r);
@@ -106,9 +106,9 @@ bool server_kick(struct server *s, struct session_id id) MUST_CHECK;
 struct burn_answer;
 struct compromise_times {
 	uint32_t sessions;
-	uint64_t kill_ms;                /* from the signal until no packet passes any more */
-	uint64_t erase_ms;               /* until all keys are erased, in memory and on disk */
-	uint64_t file_ms;                /* until the new file is on disk */
+	uint64_t kill_ms;  /* from the signal until no packet passes any more */
+	uint64_t erase_ms; /* until all keys are erased, in memory and on disk */
+	uint64_t file_ms;  /* until the new file is on disk */
 	bool has_tombstone;
 };
 /* All steps; `to`: whom to answer, or NULL. False: not all is done, the next start goes on. */

@@ -16,7 +16,7 @@
 
 enum { DESTROYED_PER_ROUND = 32 };
 
-#define ERASE_LIMIT_NS (5 * NS_PER_S)   /* a worker that takes longer has failed: said in the log */
+#define ERASE_LIMIT_NS (5 * NS_PER_S) /* a worker that takes longer has failed: said in the log */
 #define ERASE_LOOK_NS (200 * NS_PER_US)
 
 /* ---- store ------------------------------------------------------------------------------ */
@@ -25,15 +25,9 @@ enum store_status revoke_in_store(struct server *s, const struct revocation *r)
 {
 	enum store_status status = STORE_FAILED;
 	switch (r->scope) {
-	case COMPROMISED_DEVICE:
-		status = store_revoke_device(s->store, r->id);
-		break;
-	case COMPROMISED_FILE:
-		status = store_revoke_file(s->store, r->id);
-		break;
-	case COMPROMISED_SERVER:
-		status = store_revoke_all(s->store);
-		break;
+	case COMPROMISED_DEVICE: status = store_revoke_device(s->store, r->id); break;
+	case COMPROMISED_FILE: status = store_revoke_file(s->store, r->id); break;
+	case COMPROMISED_SERVER: status = store_revoke_all(s->store); break;
 	}
 	return status;
 }
@@ -44,17 +38,13 @@ void revoke_in_memory(struct server *s, const struct revocation *r)
 {
 	bool is_kept = true;
 	switch (r->scope) {
-	case COMPROMISED_DEVICE:
-		is_kept = credentials_revoke_device(s->credentials, r->id);
-		break;
+	case COMPROMISED_DEVICE: is_kept = credentials_revoke_device(s->credentials, r->id); break;
 	case COMPROMISED_FILE:
 		is_kept = credentials_revoke_file(s->credentials, r->id);
 		if (!is_kept)
 			return; /* so old that it opens nothing any more */
 		break;
-	case COMPROMISED_SERVER:
-		credentials_revoke_all(s->credentials);
-		break;
+	case COMPROMISED_SERVER: credentials_revoke_all(s->credentials); break;
 	}
 	if (!is_kept)
 		log_event(LOG_LEVEL_ERROR, "revocation_not_kept",

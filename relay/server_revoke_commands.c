@@ -13,8 +13,8 @@ enum { PREFIX_DIGITS_MIN = 8, SESSIONS_PER_LOOK = 1000 };
 /* The start of an id in hexadecimal, and the ids that fit it. */
 struct prefix {
 	char digits[2 * FILE_ID_SIZE + 1];
-	size_t count;                    /* different ids that fit */
-	uint8_t id[FILE_ID_SIZE];        /* the latest */
+	size_t count;             /* different ids that fit */
+	uint8_t id[FILE_ID_SIZE]; /* the latest */
 };
 
 static void format_id(const uint8_t id[FILE_ID_SIZE], char out[2 * FILE_ID_SIZE + 1])
@@ -173,7 +173,7 @@ json_t *server_answer_compromised(void *state, const json_t *request)
 	bool is_done = server_compromise(s, &revocation, "reported by the operator", NULL, &times);
 	if (!times.has_tombstone)
 		return admin_error(EX_IOERR, "nothing was done: the state directory cannot be "
-				   "written; see the log");
+					     "written; see the log");
 	format_id(revocation.id, id);
 	return json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:b}", "scope",
 			 revoke_scope_name(revocation.scope), "id", id, "sessions",
@@ -189,7 +189,7 @@ json_t *server_answer_kick(void *state, const json_t *request)
 	char rest;
 	if (text == NULL || sscanf(text, "%u:%x%c", &id.slot, &id.generation, &rest) != 2)
 		return admin_error(EX_USAGE, "the session must look like 5:0a1b2c3d; see "
-				   "clawchatctl sessions");
+					     "clawchatctl sessions");
 	if (!server_kick(state, id))
 		return admin_error(EX_USAGE, "no such session");
 	return json_pack("{s:s}", "session", text);

@@ -143,22 +143,17 @@ static void take_signals(struct server *s, struct instant now)
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGTERM:
-		case SIGINT:
-			stop(s, now);
-			break;
+		case SIGINT: stop(s, now); break;
 		case SIGHUP:
 			log_event(LOG_LEVEL_WARNING, "reload",
 				  LOG_TEXT("result", "no setting can be reloaded: restart"));
 			break;
-		case SIGUSR1:
-			log_statistics(s);
-			break;
+		case SIGUSR1: log_statistics(s); break;
 		case SIGUSR2:
 			if (server_rotate_port(s, &opened) < 0)
 				break; /* said in the log */
 			break;
-		default:
-			break;
+		default: break;
 		}
 	}
 }
@@ -187,12 +182,8 @@ static void take_event(struct server *s, const struct keeper_event *event)
 			  LOG_ID("file", event->file_id), LOG_NUMBER("status", event->status),
 			  LOG_ADDRESS("from", &event->remote));
 		break;
-	case KEEPER_ENROL:
-		server_enrol(s, event);
-		break;
-	case KEEPER_BURN:
-		server_take_burn(s, event);
-		break;
+	case KEEPER_ENROL: server_enrol(s, event); break;
+	case KEEPER_BURN: server_take_burn(s, event); break;
 	case KEEPER_FORGERIES:
 		log_event(LOG_LEVEL_WARNING, "forgeries", LOG_NUMBER("slot", event->session.slot),
 			  LOG_ADDRESS("from", &event->remote));
@@ -276,8 +267,8 @@ int server_run(struct server *s)
 {
 	while (!s->is_stopping) {
 		struct epoll_event ready[EVENTS_PER_ROUND];
-		int count = epoll_wait(s->epoll_fd, ready, EVENTS_PER_ROUND,
-				       wait_ms(s, clock_now()));
+		int count =
+			epoll_wait(s->epoll_fd, ready, EVENTS_PER_ROUND, wait_ms(s, clock_now()));
 		struct instant now = clock_now();
 		if (count < 0 && errno != EINTR) {
 			log_event(LOG_LEVEL_ERROR, "control_wait_failed",

@@ -26,14 +26,11 @@ bool server_fail(struct server_error *error, int exit_code, const char *format, 
 static int store_exit_code(enum store_status status)
 {
 	switch (status) {
-	case STORE_IN_USE:
-		return EX_UNAVAILABLE;
+	case STORE_IN_USE: return EX_UNAVAILABLE;
 	case STORE_BAD_DIRECTORY:
 	case STORE_BAD_KEY:
-	case STORE_REFUSED:
-		return EX_NOPERM;
-	default:
-		return EX_IOERR;
+	case STORE_REFUSED: return EX_NOPERM;
+	default: return EX_IOERR;
 	}
 }
 
@@ -84,8 +81,8 @@ bool server_load_keys(struct server *s, struct server_error *error)
 		{ STORE_SCHEDULE_SECRET, k->schedule_secret, KEY_SIZE },
 	};
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		enum store_status status = store_get_value(s->store, values[i].name, values[i].out,
-							   values[i].size);
+		enum store_status status =
+			store_get_value(s->store, values[i].name, values[i].out, values[i].size);
 		if (status == STORE_NOT_FOUND && i == 0)
 			return make_keys(s, error);
 		if (status != STORE_OK)
@@ -156,7 +153,8 @@ bool server_load_bootstrap(struct server *s, struct server_error *error)
 	if (!is_key)
 		return server_fail(error, EX_CONFIG,
 				   "bootstrap key %s: not a key (64 hexadecimal digits or "
-				   "32 bytes); make one with: clawchat keygen FILE", path);
+				   "32 bytes); make one with: clawchat keygen FILE",
+				   path);
 	return true;
 }
 

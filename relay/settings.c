@@ -292,8 +292,8 @@ bool settings_override(struct settings *s, const char *argument, struct settings
 	const struct setting *setting = find(o.section, o.key);
 	if (setting != NULL)
 		return set(s, "command line", setting, o.value, error);
-	return is_section(o.section) ? fail_key(error, "command line", o.section, o.key)
-				     : fail_section(error, "command line", o.section);
+	return is_section(o.section) ? fail_key(error, "command line", o.section, o.key) :
+				       fail_section(error, "command line", o.section);
 }
 
 /* ---- what depends on each other ----------------------------------------------------------- */

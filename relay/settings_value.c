@@ -238,20 +238,16 @@ bool setting_parse(const struct setting *setting, struct settings *s, const char
 		   char reason[SETTING_REASON_SIZE])
 {
 	switch (setting->type) {
-	case SETTING_TEXT:
-		return parse_text(setting, s, text, reason);
+	case SETTING_TEXT: return parse_text(setting, s, text, reason);
 	case SETTING_IPV4:
 	case SETTING_IPV6:
 	case SETTING_LISTEN_IPV4:
-	case SETTING_LISTEN_IPV6:
-		return parse_address(setting, s, text, reason);
+	case SETTING_LISTEN_IPV6: return parse_address(setting, s, text, reason);
 	case SETTING_COUNT:
 	case SETTING_SIZE:
-	case SETTING_DURATION:
-		return parse_number(setting, s, text, reason);
+	case SETTING_DURATION: return parse_number(setting, s, text, reason);
 	case SETTING_SWITCH:
-	case SETTING_CHOICE:
-		return parse_choice(setting, s, text, reason);
+	case SETTING_CHOICE: return parse_choice(setting, s, text, reason);
 	}
 	return refuse(reason, "has no type");
 }
@@ -266,14 +262,10 @@ const char *setting_format(const struct setting *setting, const struct settings 
 	case SETTING_IPV4:
 	case SETTING_IPV6:
 	case SETTING_LISTEN_IPV4:
-	case SETTING_LISTEN_IPV6:
-		format_address(setting, s, out);
-		break;
+	case SETTING_LISTEN_IPV6: format_address(setting, s, out); break;
 	case SETTING_COUNT:
 	case SETTING_SIZE:
-	case SETTING_DURATION:
-		format_number(units_of(setting), get_number(setting, s), out);
-		break;
+	case SETTING_DURATION: format_number(units_of(setting), get_number(setting, s), out); break;
 	case SETTING_SWITCH:
 	case SETTING_CHOICE:
 		snprintf(out, SETTING_VALUE_SIZE, "%s", format_choice(setting, s));

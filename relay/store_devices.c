@@ -75,8 +75,8 @@ static enum store_status check_known(struct store *s, const struct store_device 
 	if (status == STORE_OK && known.is_revoked)
 		status = STORE_REVOKED;
 	else if (status == STORE_OK)
-		status = memcmp(known.file_id, device->file_id, FILE_ID_SIZE) == 0 ? STORE_EXISTS
-										   : STORE_OK;
+		status = memcmp(known.file_id, device->file_id, FILE_ID_SIZE) == 0 ? STORE_EXISTS :
+										     STORE_OK;
 	else if (status == STORE_NOT_FOUND)
 		status = STORE_OK;
 	bytes_wipe(&known, sizeof known);
@@ -145,8 +145,9 @@ static enum store_status run_with_id(struct store *s, const char *sql, const uin
 
 enum store_status store_revoke_device(struct store *s, const uint8_t device_id[DEVICE_ID_SIZE])
 {
-	enum store_status status = run_with_id(
-		s, "UPDATE device SET revoked = 1, psk = NULL WHERE device_id = ?", device_id);
+	enum store_status status =
+		run_with_id(s, "UPDATE device SET revoked = 1, psk = NULL WHERE device_id = ?",
+			    device_id);
 
 	if (status != STORE_OK)
 		return status;

@@ -140,9 +140,10 @@ static enum store_status open_database(struct store *s, const char *path)
 
 	if (status != STORE_OK)
 		return status;
-	int code = sqlite3_open_v2(
-		path, &s->database,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+	int code =
+		sqlite3_open_v2(path, &s->database,
+				SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+				NULL);
 	if (code != SQLITE_OK)
 		return store_status_of(code);
 	sqlite3_db_config(s->database, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);

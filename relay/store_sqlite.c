@@ -17,27 +17,19 @@ enum store_status store_status_of(int sqlite_code)
 	switch (sqlite_code & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:
-	case SQLITE_DONE:
-		return STORE_OK;
-	case SQLITE_CONSTRAINT:
-		return STORE_EXISTS;
+	case SQLITE_DONE: return STORE_OK;
+	case SQLITE_CONSTRAINT: return STORE_EXISTS;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-	case SQLITE_SCHEMA:
-		return STORE_DAMAGED;
-	case SQLITE_FULL:
-		return STORE_NO_SPACE;
-	case SQLITE_NOMEM:
-		return STORE_NO_MEMORY;
+	case SQLITE_SCHEMA: return STORE_DAMAGED;
+	case SQLITE_FULL: return STORE_NO_SPACE;
+	case SQLITE_NOMEM: return STORE_NO_MEMORY;
 	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return STORE_IN_USE;
+	case SQLITE_LOCKED: return STORE_IN_USE;
 	case SQLITE_CANTOPEN:
 	case SQLITE_PERM:
-	case SQLITE_READONLY:
-		return STORE_REFUSED;
-	default:
-		return STORE_FAILED;
+	case SQLITE_READONLY: return STORE_REFUSED;
+	default: return STORE_FAILED;
 	}
 }
 

@@ -37,9 +37,9 @@ struct worker {
 	/* Immutable after start. */
 	struct worker_config config;
 	pthread_t thread;
-	struct mailbox *sends;          /* struct outgoing */
-	struct mailbox *orders;         /* struct order */
-	struct mailbox *forgets;        /* struct session_id */
+	struct mailbox *sends;   /* struct outgoing */
+	struct mailbox *orders;  /* struct order */
+	struct mailbox *forgets; /* struct session_id */
 
 	/* Atomic. */
 	_Atomic bool is_stopping;
@@ -80,9 +80,8 @@ static void open_door(struct worker *w, struct opening_order *order)
 {
 	struct door_opening *opening = order->opening;
 	order->result = engine_open_port(w->engine, &opening->port);
-	if (order->result == 0 &&
-	    !forward_open_door(w->forward, opening->port.door, opening->port.port,
-			       &opening->keys)) {
+	if (order->result == 0 && !forward_open_door(w->forward, opening->port.door,
+						     opening->port.port, &opening->keys)) {
 		engine_close_port(w->engine, opening->port.door);
 		order->result = -ENOSPC;
 	}
@@ -94,9 +93,7 @@ static void carry_out_orders(struct worker *w)
 	struct order order;
 	while (mailbox_get(w->orders, &order)) {
 		switch (order.kind) {
-		case ORDER_OPEN_DOOR:
-			open_door(w, order.opening);
-			break;
+		case ORDER_OPEN_DOOR: open_door(w, order.opening); break;
 		case ORDER_CLOSE_DOOR:
 			forward_close_door(w->forward, order.door);
 			engine_close_port(w->engine, order.door);

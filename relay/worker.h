@@ -24,13 +24,13 @@ enum {
 
 /* An upcall with a copy of its body, on its way to the keeper. */
 struct upcall_item {
-	struct upcall upcall;           /* upcall.body.data is to be set to `body` by the reader */
+	struct upcall upcall; /* upcall.body.data is to be set to `body` by the reader */
 	uint8_t body[PLAIN_SIZE_MAX];
 };
 
 /* A port generation as the workers open it. */
 struct door_opening {
-	struct engine_port port;        /* door, addresses with their port; the rest is filled in */
+	struct engine_port port; /* door, addresses with their port; the rest is filled in */
 	struct door_keys keys;
 };
 
@@ -39,7 +39,7 @@ struct worker_config {
 	struct engine_config engine;
 	struct forward_config forward;
 	struct quiesce *quiesce;
-	struct mailbox *hellos;         /* to the keeper; struct upcall_item */
+	struct mailbox *hellos; /* to the keeper; struct upcall_item */
 	struct mailbox *frames;
 };
 
@@ -65,13 +65,13 @@ void worker_forget_all(struct worker *w);
 bool worker_has_forgotten_all(const struct worker *w) MUST_CHECK;
 
 enum engine_kind worker_engine(const struct worker *w);
-int worker_engine_refusal(const struct worker *w);       /* why not io_uring; 0: none */
+int worker_engine_refusal(const struct worker *w); /* why not io_uring; 0: none */
 
 struct worker_counters {
 	_Atomic uint64_t batches;
-	_Atomic uint64_t sends_full;      /* keeper's datagrams lost: mailbox full */
-	_Atomic uint64_t forgets_full;    /* all keys forgotten instead of some: mailbox full */
-	_Atomic int failure;              /* -errno of an engine that broke: it has given up */
+	_Atomic uint64_t sends_full;   /* keeper's datagrams lost: mailbox full */
+	_Atomic uint64_t forgets_full; /* all keys forgotten instead of some: mailbox full */
+	_Atomic int failure;           /* -errno of an engine that broke: it has given up */
 };
 
 /* Any thread. */

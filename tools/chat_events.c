@@ -89,22 +89,12 @@ static void take_search(struct chat *chat, const struct clawchat_event *event)
 void chat_take_event(struct chat *chat, const struct clawchat_event *event)
 {
 	switch (event->type) {
-	case CLAWCHAT_EVENT_TEXT:
-		take_text(chat, event);
-		break;
-	case CLAWCHAT_EVENT_DELIVERY:
-		take_delivery(chat, event);
-		break;
-	case CLAWCHAT_EVENT_FILE_OFFER:
-		take_offer(chat, event);
-		break;
+	case CLAWCHAT_EVENT_TEXT: take_text(chat, event); break;
+	case CLAWCHAT_EVENT_DELIVERY: take_delivery(chat, event); break;
+	case CLAWCHAT_EVENT_FILE_OFFER: take_offer(chat, event); break;
 	case CLAWCHAT_EVENT_FOUND:
-	case CLAWCHAT_EVENT_NOT_FOUND:
-		take_search(chat, event);
-		break;
-	case CLAWCHAT_EVENT_PEERS:
-		tell_presence(chat);
-		break;
+	case CLAWCHAT_EVENT_NOT_FOUND: take_search(chat, event); break;
+	case CLAWCHAT_EVENT_PEERS: tell_presence(chat); break;
 	case CLAWCHAT_EVENT_FILE_PROGRESS:
 		if (chat->is_on_terminal)
 			show_keep_progress(chat->program, event); /* the prompt shows it */
@@ -116,9 +106,7 @@ void chat_take_event(struct chat *chat, const struct clawchat_event *event)
 			chat->code = CLAWCHAT_PEER_CHANGED;
 		show_event(chat->program, event);
 		break;
-	default:
-		show_event(chat->program, event);
-		break;
+	default: show_event(chat->program, event); break;
 	}
 }
 

@@ -68,10 +68,10 @@ void chat_messages_summary(const struct chat_messages *m, char *out, size_t capa
 	const struct chat_message *latest = &m->list[(m->next + CHAT_MESSAGES - 1) % CHAT_MESSAGES];
 	if (queued + sent <= 1)
 		snprintf(out, capacity, "%s",
-			 queued > 0        ? delivery_word(CLAWCHAT_QUEUED)
-			 : sent > 0        ? delivery_word(CLAWCHAT_SENT)
-			 : latest->is_used ? delivery_word(latest->delivery)
-					   : "");
+			 queued > 0      ? delivery_word(CLAWCHAT_QUEUED) :
+			 sent > 0        ? delivery_word(CLAWCHAT_SENT) :
+			 latest->is_used ? delivery_word(latest->delivery) :
+					   "");
 	else if (sent == 0)
 		snprintf(out, capacity, "%zu queued", queued);
 	else if (queued == 0)

@@ -64,38 +64,21 @@ static bool take_value(struct cli_options *o, const struct option_row *row)
 {
 	unsigned number;
 	switch (row->bit) {
-	case OPTION_PROFILE:
-		o->profile = optarg;
-		return true;
-	case OPTION_NAME:
-		o->name = optarg;
-		return true;
-	case OPTION_FILE:
-		o->file = optarg;
-		return true;
-	case OPTION_KEY_FILE:
-		o->key_file = optarg;
-		return true;
-	case OPTION_MESSAGE:
-		o->message = optarg;
-		return true;
-	case OPTION_FROM:
-		o->from = optarg;
-		return true;
-	case OPTION_INTO:
-		o->into = optarg;
-		return true;
+	case OPTION_PROFILE: o->profile = optarg; return true;
+	case OPTION_NAME: o->name = optarg; return true;
+	case OPTION_FILE: o->file = optarg; return true;
+	case OPTION_KEY_FILE: o->key_file = optarg; return true;
+	case OPTION_MESSAGE: o->message = optarg; return true;
+	case OPTION_FROM: o->from = optarg; return true;
+	case OPTION_INTO: o->into = optarg; return true;
 	case OPTION_PASSPHRASE_FD:
 		if (!parse_number(o, "--passphrase-fd", INT_MAX, &number))
 			return false;
 		o->passphrase_fd = (int)number;
 		return true;
-	case OPTION_TIMEOUT:
-		return parse_number(o, "--timeout", TIMEOUT_MAX_S, &o->timeout_s);
-	case OPTION_COUNT:
-		return parse_number(o, "--count", COUNT_MAX, &o->count);
-	default:
-		return true; /* a switch: the bit says it */
+	case OPTION_TIMEOUT: return parse_number(o, "--timeout", TIMEOUT_MAX_S, &o->timeout_s);
+	case OPTION_COUNT: return parse_number(o, "--count", COUNT_MAX, &o->count);
+	default: return true; /* a switch: the bit says it */
 	}
 }
 
@@ -133,9 +116,9 @@ static bool refuse_option(struct cli_options *o, int option, const char *argumen
 {
 	const char letter[] = { '-', (char)optopt, '\0' };
 	bool is_short = optopt > 0 && optopt < LONG_ONLY;
-	const char *why = option == ':'         ? "needs a value"
-			  : optopt >= LONG_ONLY ? "takes no value"
-						: "no such option; try --help";
+	const char *why = option == ':'       ? "needs a value" :
+			  optopt >= LONG_ONLY ? "takes no value" :
+						"no such option; try --help";
 	return refuse(o, is_short ? letter : argument, why);
 }
 

@@ -113,7 +113,8 @@ static bool compromised_arguments(json_t *request, int argc, char **argv)
 	if (argc == 1)
 		json_object_set_new(request, "id", json_string(argv[0]));
 	if (!compromised.is_sure)
-		fprintf(stderr, "clawchatctl: this ends sessions and erases keys for good%s; add "
+		fprintf(stderr,
+			"clawchatctl: this ends sessions and erases keys for good%s; add "
 			"--yes if you mean it\n",
 			argc == 0 ? ": every client needs a new file" : "");
 	return compromised.is_sure;
@@ -164,8 +165,8 @@ static void print_stats(const json_t *a)
 
 static void print_sessions(const json_t *a)
 {
-	static const char *const columns[] = { "SESSION", "PEER", "ADDRESS", "UP", "IDLE",
-					       "RECEIVED", "SENT", "CHANNELS" };
+	static const char *const columns[] = { "SESSION", "PEER",     "ADDRESS", "UP",
+					       "IDLE",    "RECEIVED", "SENT",    "CHANNELS" };
 	struct table_printer *t = table_printer_create(columns, 8);
 	size_t index;
 	json_t *s;
@@ -219,8 +220,8 @@ static void print_door(const json_t *a)
 
 static void print_files(const json_t *a)
 {
-	static const char *const columns[] = { "FILE", "VALID FROM", "VALID UNTIL", "DEVICES",
-					       "STATE", "PATH" };
+	static const char *const columns[] = { "FILE",    "VALID FROM", "VALID UNTIL",
+					       "DEVICES", "STATE",      "PATH" };
 	struct table_printer *t = table_printer_create(columns, 6);
 	size_t index;
 	json_t *f;
@@ -237,7 +238,7 @@ static void print_files(const json_t *a)
 				      devices,
 				      is_revoked                     ? "revoked" :
 				      number(f, "valid_until") < now ? "expired" :
-						       "valid",
+								       "valid",
 				      text(f, "path") };
 		table_printer_row(t, row);
 	}
@@ -282,8 +283,8 @@ static const struct command commands[] = {
 	{ "revoke", "device ID | file ID | all", "end its sessions and let it connect no more",
 	  revoke_arguments, print_revoke },
 	{ "compromised", "[--scope] SCOPE [ID]",
-	  "as revoke, and new keys: file ID, device ID, server",
-	  compromised_arguments, print_compromised },
+	  "as revoke, and new keys: file ID, device ID, server", compromised_arguments,
+	  print_compromised },
 	{ "kick", "SESSION", "end one session; its client may connect again", kick_arguments,
 	  print_kick },
 };
@@ -383,27 +384,13 @@ int main(int argc, char **argv)
 		path = SOCKET_DEFAULT;
 	while ((option = getopt_long(argc, argv, "s:jh", options, NULL)) != -1) {
 		switch (option) {
-		case 's':
-			path = optarg;
-			break;
-		case 'j':
-			wants_json = true;
-			break;
-		case 'S':
-			compromised.scope = optarg;
-			break;
-		case 'y':
-			compromised.is_sure = true;
-			break;
-		case 'h':
-			print_help();
-			return 0;
-		case 'V':
-			printf("clawchatctl %s\n", CLAWCHAT_VERSION);
-			return 0;
-		default:
-			fprintf(stderr, "clawchatctl: try --help\n");
-			return EXIT_USAGE;
+		case 's': path = optarg; break;
+		case 'j': wants_json = true; break;
+		case 'S': compromised.scope = optarg; break;
+		case 'y': compromised.is_sure = true; break;
+		case 'h': print_help(); return 0;
+		case 'V': printf("clawchatctl %s\n", CLAWCHAT_VERSION); return 0;
+		default: fprintf(stderr, "clawchatctl: try --help\n"); return EXIT_USAGE;
 		}
 	}
 	for (size_t i = 0; optind < argc && i < COMMANDS; i++) {
@@ -412,8 +399,8 @@ int main(int argc, char **argv)
 		json_t *request = json_object();
 		bool fits = commands[i].request(request, argc - optind - 1, argv + optind + 1);
 		if (!fits)
-			fprintf(stderr, "clawchatctl: usage: clawchatctl %s %s\n",
-				commands[i].name, commands[i].arguments);
+			fprintf(stderr, "clawchatctl: usage: clawchatctl %s %s\n", commands[i].name,
+				commands[i].arguments);
 		int code = fits ? run(&commands[i], path, wants_json, request) : EXIT_USAGE;
 		json_decref(request);
 		return code;

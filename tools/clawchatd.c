@@ -137,8 +137,8 @@ static void raise_limits(void)
 {
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS_WANTED) {
-		limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max :
-								       DESCRIPTORS_WANTED;
+		limit.rlim_cur =
+			limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
 		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 			log_event(LOG_LEVEL_WARNING, "descriptors_low",
 				  LOG_NUMBER("limit", limit.rlim_cur));
@@ -179,32 +179,18 @@ static int parse(int argc, char **argv, struct arguments *out)
 	int option;
 	while ((option = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
 		switch (option) {
-		case 'c':
-			out->config = optarg;
-			break;
-		case 'v':
-			out->verbose = true;
-			break;
-		case 'C':
-			out->check = true;
-			break;
-		case 'P':
-			out->print = true;
-			break;
-		case 'E':
-			out->example = true;
-			break;
-		case 'h':
-			print_help();
-			exit(0);
-		case 'V':
-			exit(print_version());
-		default:
-			return fail(EXIT_USAGE, "try --help");
+		case 'c': out->config = optarg; break;
+		case 'v': out->verbose = true; break;
+		case 'C': out->check = true; break;
+		case 'P': out->print = true; break;
+		case 'E': out->example = true; break;
+		case 'h': print_help(); exit(0);
+		case 'V': exit(print_version());
+		default: return fail(EXIT_USAGE, "try --help");
 		}
 	}
-	return optind == argc ? 0
-			      : fail(EXIT_USAGE, "there are no arguments but options; try --help");
+	return optind == argc ? 0 :
+				fail(EXIT_USAGE, "there are no arguments but options; try --help");
 }
 
 int main(int argc, char **argv)

@@ -113,9 +113,9 @@ static void send_lines(struct chat *chat, struct line_buffer *lines)
 	while (!chat_messages_are_full(&chat->messages) && (line = line_buffer_next(lines)) != NULL)
 		chat_send_text(chat, line);
 	chat->program->loop.input_fd =
-		chat_messages_are_full(&chat->messages) || lines->is_at_end || !chat->has_peer
-			? -1
-			: STDIN_FILENO;
+		chat_messages_are_full(&chat->messages) || lines->is_at_end || !chat->has_peer ?
+			-1 :
+			STDIN_FILENO;
 }
 
 static bool is_finished(const struct chat *chat, const struct line_buffer *lines)
@@ -133,9 +133,7 @@ static int talk_by_pipe(struct chat *chat, struct line_buffer *lines)
 	while (!is_finished(chat, lines)) {
 		send_lines(chat, lines);
 		switch (program_wait(p, &event, &code)) {
-		case PROGRAM_EVENT:
-			chat_take_event(chat, &event);
-			break;
+		case PROGRAM_EVENT: chat_take_event(chat, &event); break;
 		case PROGRAM_INPUT:
 			line_buffer_fill(lines, STDIN_FILENO);
 			if (lines->is_at_end)
@@ -143,10 +141,8 @@ static int talk_by_pipe(struct chat *chat, struct line_buffer *lines)
 			break;
 		case PROGRAM_TIMEOUT:
 			return program_is_connected(p) ? CLAWCHAT_PEER_ABSENT : CLAWCHAT_NO_ANSWER;
-		case PROGRAM_END:
-			return code;
-		default:
-			break;
+		case PROGRAM_END: return code;
+		default: break;
 		}
 	}
 	return 0;

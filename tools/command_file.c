@@ -23,12 +23,9 @@ int command_keygen(struct program *p)
 static const char *status_word(enum clawchat_result result)
 {
 	switch (result) {
-	case CLAWCHAT_OK:
-		return "valid";
-	case CLAWCHAT_EXPIRED:
-		return "expired";
-	default:
-		return "not valid yet";
+	case CLAWCHAT_OK: return "valid";
+	case CLAWCHAT_EXPIRED: return "expired";
+	default: return "not valid yet";
 	}
 }
 

@@ -42,10 +42,8 @@ static int ask_peers(struct program *p)
 			return output_error(&p->output, CLAWCHAT_NO_ANSWER,
 					    "peers: no answer from the relay within %u s",
 					    p->options.timeout_s);
-		case PROGRAM_END:
-			return code;
-		default:
-			break;
+		case PROGRAM_END: return code;
+		default: break;
 		}
 	}
 }

@@ -133,21 +133,16 @@ static void take_text(struct program *p, struct reception *r, const struct clawc
 static void take_event(struct program *p, struct reception *r, const struct clawchat_event *event)
 {
 	switch (event->type) {
-	case CLAWCHAT_EVENT_TEXT:
-		take_text(p, r, event);
-		return;
+	case CLAWCHAT_EVENT_TEXT: take_text(p, r, event); return;
 	case CLAWCHAT_EVENT_FILE_OFFER:
 		show_event(p, event);
 		take_offer(p, r, event);
 		return;
-	case CLAWCHAT_EVENT_FILE_DONE:
-		r->count++;
-		break;
+	case CLAWCHAT_EVENT_FILE_DONE: r->count++; break;
 	case CLAWCHAT_EVENT_FILE_FAILED:
 		r->code = event->result != CLAWCHAT_OK ? (int)event->result : CLAWCHAT_FAILED;
 		break;
-	default:
-		break;
+	default: break;
 	}
 	show_event(p, event);
 }
@@ -206,18 +201,11 @@ static int receive(struct program *p, struct reception *r)
 		p->loop.input_fd = STDIN_FILENO;
 	while (!has_all(p, r)) {
 		switch (program_wait(p, &event, &code)) {
-		case PROGRAM_EVENT:
-			take_event(p, r, &event);
-			break;
-		case PROGRAM_INPUT:
-			take_answer(p, r);
-			break;
-		case PROGRAM_TIMEOUT:
-			return too_late(p, r);
-		case PROGRAM_END:
-			return interrupted(p, r, code);
-		case PROGRAM_TERMINAL:
-			break;
+		case PROGRAM_EVENT: take_event(p, r, &event); break;
+		case PROGRAM_INPUT: take_answer(p, r); break;
+		case PROGRAM_TIMEOUT: return too_late(p, r);
+		case PROGRAM_END: return interrupted(p, r, code);
+		case PROGRAM_TERMINAL: break;
 		}
 	}
 	return linger(p, r);

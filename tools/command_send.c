@@ -55,10 +55,10 @@ static char *read_input(struct program *p)
 	while (used > 0 && text[used - 1] == '\n')
 		used--; /* what echo adds */
 	text[used] = '\0';
-	const char *problem = used == 0                  ? "it is empty"
-			      : used > CLAWCHAT_TEXT_MAX ? "it is too long; send it as a file"
-			      : strlen(text) < used      ? "it is not text; send it as a file"
-							 : NULL;
+	const char *problem = used == 0                ? "it is empty" :
+			      used > CLAWCHAT_TEXT_MAX ? "it is too long; send it as a file" :
+			      strlen(text) < used      ? "it is not text; send it as a file" :
+							 NULL;
 	if (problem == NULL)
 		return text;
 	output_error(&p->output, CLAWCHAT_USAGE, "message on standard input: %s", problem);
@@ -89,12 +89,9 @@ static enum fate fate_of_message(const struct shipment *s, const struct clawchat
 		return FATE_OPEN;
 	switch (event->delivery) {
 	case CLAWCHAT_DELIVERED:
-	case CLAWCHAT_READ:
-		return FATE_ARRIVED;
-	case CLAWCHAT_UNDELIVERED:
-		return FATE_FAILED;
-	default:
-		return FATE_OPEN;
+	case CLAWCHAT_READ: return FATE_ARRIVED;
+	case CLAWCHAT_UNDELIVERED: return FATE_FAILED;
+	default: return FATE_OPEN;
 	}
 }
 
@@ -115,9 +112,9 @@ static enum fate fate_of(const struct shipment *s, const struct clawchat_event *
 static int failure(struct program *p, const struct shipment *s, const struct clawchat_event *event)
 {
 	char why[CLAWCHAT_ERROR_SIZE];
-	int code = event->type == CLAWCHAT_EVENT_PEER_CHANGED ? CLAWCHAT_PEER_CHANGED
-		   : event->result != CLAWCHAT_OK             ? (int)event->result
-							      : CLAWCHAT_FAILED;
+	int code = event->type == CLAWCHAT_EVENT_PEER_CHANGED ? CLAWCHAT_PEER_CHANGED :
+		   event->result != CLAWCHAT_OK               ? (int)event->result :
+								CLAWCHAT_FAILED;
 	return output_error(&p->output, code, "%s to %s: not delivered: %s", s->what, s->who,
 			    safe_text_line(event->text != NULL ? event->text : "no reason given",
 					   why, sizeof(why)));
@@ -168,14 +165,10 @@ static int wait_for(struct program *p, const struct shipment *s)
 				s->transfer != 0 && is_peer_here(p, s) ? 0 : p->options.timeout_s);
 	for (;;) {
 		switch (program_wait(p, &event, &code)) {
-		case PROGRAM_EVENT:
-			break;
-		case PROGRAM_TIMEOUT:
-			return too_late(p, s);
-		case PROGRAM_END:
-			return code;
-		default:
-			continue;
+		case PROGRAM_EVENT: break;
+		case PROGRAM_TIMEOUT: return too_late(p, s);
+		case PROGRAM_END: return code;
+		default: continue;
 		}
 		enum fate fate = fate_of(s, &event);
 		if (fate == FATE_FAILED)

@@ -56,10 +56,8 @@ static bool has_peer(enum clawchat_event_type type)
 	case CLAWCHAT_EVENT_PEER_CHANGED:
 	case CLAWCHAT_EVENT_TEXT:
 	case CLAWCHAT_EVENT_DELIVERY:
-	case CLAWCHAT_EVENT_FILE_OFFER:
-		return true;
-	default:
-		return false;
+	case CLAWCHAT_EVENT_FILE_OFFER: return true;
+	default: return false;
 	}
 }
 

@@ -34,16 +34,12 @@ static int echo(struct clawchat *c, const struct clawchat_event *event)
 static int handle(struct clawchat *c, const struct clawchat_event *event)
 {
 	switch (event->type) {
-	case CLAWCHAT_EVENT_CONNECTED:
-		printf("connected as %s\n", clawchat_own_name(c));
-		return 0;
-	case CLAWCHAT_EVENT_TEXT:
-		return echo(c, event);
+	case CLAWCHAT_EVENT_CONNECTED: printf("connected as %s\n", clawchat_own_name(c)); return 0;
+	case CLAWCHAT_EVENT_TEXT: return echo(c, event);
 	case CLAWCHAT_EVENT_ENDED:
 		fprintf(stderr, "example-echo: %s\n", event->text);
 		return (int)event->result;
-	default:
-		return 0;
+	default: return 0;
 	}
 }
 

@@ -27,16 +27,11 @@ int program_error(struct program *p, const struct clawchat_error *error)
 static const char *passphrase_problem(enum passphrase_status status)
 {
 	switch (status) {
-	case PASSPHRASE_EMPTY:
-		return "it is empty";
-	case PASSPHRASE_TOO_LONG:
-		return "it is too long";
-	case PASSPHRASE_NO_TERMINAL:
-		return "there is no terminal to ask on; use --passphrase-fd";
-	case PASSPHRASE_UNREADABLE:
-		return strerror(errno);
-	default:
-		return "";
+	case PASSPHRASE_EMPTY: return "it is empty";
+	case PASSPHRASE_TOO_LONG: return "it is too long";
+	case PASSPHRASE_NO_TERMINAL: return "there is no terminal to ask on; use --passphrase-fd";
+	case PASSPHRASE_UNREADABLE: return strerror(errno);
+	default: return "";
 	}
 }
 
@@ -168,12 +163,9 @@ int program_connect(struct program *p)
 				break;
 			client_loop_set_timeout(&p->loop, 0);
 			return 0;
-		case PROGRAM_TIMEOUT:
-			return no_answer(p);
-		case PROGRAM_END:
-			return code;
-		default:
-			break;
+		case PROGRAM_TIMEOUT: return no_answer(p);
+		case PROGRAM_END: return code;
+		default: break;
 		}
 	}
 }
@@ -193,16 +185,13 @@ static int told_end(struct program *p, const struct clawchat_event *event)
 enum program_wake program_wait(struct program *p, struct clawchat_event *event, int *code)
 {
 	switch (client_loop_wait(&p->loop, event)) {
-	case LOOP_INPUT:
-		return PROGRAM_INPUT;
-	case LOOP_TIMEOUT:
-		return PROGRAM_TIMEOUT;
+	case LOOP_INPUT: return PROGRAM_INPUT;
+	case LOOP_TIMEOUT: return PROGRAM_TIMEOUT;
 	case LOOP_SIGNAL:
 		*code = EXIT_SIGNAL + p->loop.signal;
 		return p->loop.signal == SIGWINCH || p->loop.signal == SIGTSTP ? PROGRAM_TERMINAL :
 										 PROGRAM_END;
-	case LOOP_EVENT:
-		break;
+	case LOOP_EVENT: break;
 	}
 	if (p->is_streaming)
 		output_object(&p->output, event_json(event));

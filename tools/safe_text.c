@@ -36,11 +36,11 @@ static size_t decode(const char *text, uint32_t *scalar)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *bytes = (const unsigned char *)text;
-	size_t size = bytes[0] < 0x80         ? 1
-		      : bytes[0] >> 5 == 0x06 ? 2
-		      : bytes[0] >> 4 == 0x0e ? 3
-		      : bytes[0] >> 3 == 0x1e ? 4
-					      : 0;
+	size_t size = bytes[0] < 0x80       ? 1 :
+		      bytes[0] >> 5 == 0x06 ? 2 :
+		      bytes[0] >> 4 == 0x0e ? 3 :
+		      bytes[0] >> 3 == 0x1e ? 4 :
+					      0;
 	if (size <= 1) {
 		*scalar = bytes[0];
 		return size;

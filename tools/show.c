@@ -160,12 +160,8 @@ void show_event(struct program *p, const struct clawchat_event *event)
 	char label[LABEL_SIZE], why[LINE_SIZE];
 	switch (event->type) {
 	case CLAWCHAT_EVENT_CONNECTED:
-	case CLAWCHAT_EVENT_DISCONNECTED:
-		show_connection(p, event);
-		break;
-	case CLAWCHAT_EVENT_PEER_UP:
-		show_peer_up(p, event);
-		break;
+	case CLAWCHAT_EVENT_DISCONNECTED: show_connection(p, event); break;
+	case CLAWCHAT_EVENT_PEER_UP: show_peer_up(p, event); break;
 	case CLAWCHAT_EVENT_PEER_DOWN:
 		output_note(&p->output, "%s has gone: %s", program_label(p, &event->peer, label),
 			    reason(event, why));
@@ -177,19 +173,10 @@ void show_event(struct program *p, const struct clawchat_event *event)
 	case CLAWCHAT_EVENT_TEXT:
 		show_text(p, program_label(p, &event->peer, label), event->text);
 		break;
-	case CLAWCHAT_EVENT_FILE_OFFER:
-		show_offer(p, event);
-		break;
-	case CLAWCHAT_EVENT_FILE_PROGRESS:
-		show_progress(p, event);
-		break;
-	case CLAWCHAT_EVENT_FILE_DONE:
-		show_done(p, event);
-		break;
-	case CLAWCHAT_EVENT_FILE_FAILED:
-		show_failed(p, event);
-		break;
-	default: /* asked for by a command, which tells */
-		break;
+	case CLAWCHAT_EVENT_FILE_OFFER: show_offer(p, event); break;
+	case CLAWCHAT_EVENT_FILE_PROGRESS: show_progress(p, event); break;
+	case CLAWCHAT_EVENT_FILE_DONE: show_done(p, event); break;
+	case CLAWCHAT_EVENT_FILE_FAILED: show_failed(p, event); break;
+	default: /* asked for by a command, which tells */ break;
 	}
 }

@@ -343,8 +343,8 @@ uint32_t clawchat_find(struct clawchat *c, const char *name_or_id)
 	if (!is_bob || is_wished("several")) {
 		event.type = CLAWCHAT_EVENT_NOT_FOUND;
 		event.result = is_bob ? CLAWCHAT_PEER_UNKNOWN : CLAWCHAT_PEER_ABSENT;
-		text = is_bob ? "2 contacts are called 'bob': use an id"
-			      : "nobody of that name is connected";
+		text = is_bob ? "2 contacts are called 'bob': use an id" :
+				"nobody of that name is connected";
 	}
 	put(c, event, text);
 	return event.request;

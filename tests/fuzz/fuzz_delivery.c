@@ -110,9 +110,7 @@ static void act(struct view *input)
 	switch (operation >> 1 & 7) {
 	case 0:
 	case 1:
-	case 2:
-		change(input, side);
-		break;
+	case 2: change(input, side); break;
 	case 3: {
 		size_t size = take_byte(input);
 		size = size < input->size ? size : input->size;
@@ -128,9 +126,7 @@ static void act(struct view *input)
 		for (unsigned i = 0; i <= (unsigned)operation >> 4; i++)
 			carry();
 		break;
-	case 6:
-		read_all(side);
-		break;
+	case 6: read_all(side); break;
 	case 7:
 		now_ns += (UINT64_C(1) << (operation >> 4)) * NS_PER_MS;
 		delivery_advance(now_ns);

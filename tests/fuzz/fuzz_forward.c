@@ -95,31 +95,17 @@ static void put_record(struct world *w, size_t index, uint8_t control, struct vi
 		view_of(bytes.data, bytes.size < PLAIN_SIZE_MAX ? bytes.size : PLAIN_SIZE_MAX);
 
 	switch ((enum record_kind)(control & 3)) {
-	case RECORD_RAW:
-		world_put_bytes(w, index, bytes, &c->path);
-		break;
-	case RECORD_HEADER:
-		put_header(w, index, c, bytes);
-		break;
-	case RECORD_PLAIN:
-		put_plain(w, index, client, bytes);
-		break;
-	case RECORD_HELLO:
-		world_put_hello(w, index, client % 3, hello, &c->path);
-		break;
+	case RECORD_RAW: world_put_bytes(w, index, bytes, &c->path); break;
+	case RECORD_HEADER: put_header(w, index, c, bytes); break;
+	case RECORD_PLAIN: put_plain(w, index, client, bytes); break;
+	case RECORD_HELLO: world_put_hello(w, index, client % 3, hello, &c->path); break;
 	}
 	/* The two upper bits: as it is, from elsewhere, by another door, by no door. */
 	struct path *path = &w->packets[index].path;
 	switch (control >> 6) {
-	case 1:
-		path->remote.port ^= 1;
-		break;
-	case 2:
-		path->door = WORLD_DOOR + 1;
-		break;
-	case 3:
-		path->door += bytes.size % 2 == 0 ? 0 : DOORS_MAX;
-		break;
+	case 1: path->remote.port ^= 1; break;
+	case 2: path->door = WORLD_DOOR + 1; break;
+	case 3: path->door += bytes.size % 2 == 0 ? 0 : DOORS_MAX; break;
 	}
 }
 

@@ -56,10 +56,14 @@ static void read_payload(struct view input)
 	memcpy(&payload, input.data, input.size < sizeof payload ? input.size : sizeof payload);
 	memcpy(plain, &head, sizeof head);
 	noise_init(&noise, &(struct noise_config){
-		.pattern = &NOISE_IKPSK2, .is_initiator = true, .prologue = VIEW(prologue),
-		.static_key = &client.device, .remote_static = client.server_public,
-		.psks = { client.psk }, .random = &source,
-	});
+				   .pattern = &NOISE_IKPSK2,
+				   .is_initiator = true,
+				   .prologue = VIEW(prologue),
+				   .static_key = &client.device,
+				   .remote_static = client.server_public,
+				   .psks = { client.psk },
+				   .random = &source,
+			   });
 	if (!noise_write(&noise, view_of(&payload, sizeof payload), plain, sizeof plain, &used))
 		abort();
 	noise_fini(&noise);
@@ -95,14 +99,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	struct view rest = view_of(data + 1, size - 1);
 	switch (data[0] % 3) {
-	case 0:
-		read_raw(rest);
-		break;
-	case 1:
-		read_payload(rest);
-		break;
-	default:
-		read_welcome(rest);
+	case 0: read_raw(rest); break;
+	case 1: read_payload(rest); break;
+	default: read_welcome(rest);
 	}
 	return 0;
 }

@@ -14,14 +14,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { CLIENTS = 3, STEPS_MAX = 200 };
 
 enum operation {
-	SAY_PLAIN,      /* any bytes as plaintext */
-	SAY_FRAME,      /* any body under any type, with the right sequence number */
-	OPEN_PEER,      /* a well formed OPEN for another client */
-	SAY_CHANNEL,    /* ACCEPT, REFUSE or CLOSE of a small number */
+	SAY_PLAIN,   /* any bytes as plaintext */
+	SAY_FRAME,   /* any body under any type, with the right sequence number */
+	OPEN_PEER,   /* a well formed OPEN for another client */
+	SAY_CHANNEL, /* ACCEPT, REFUSE or CLOSE of a small number */
 	WAIT,
 	RECONNECT,
 	MOVE,
-	CHANGE_MOOD,    /* deaf, rude, stubborn */
+	CHANGE_MOOD, /* deaf, rude, stubborn */
 	END_SESSION,
 	OPERATION_COUNT,
 };
@@ -91,32 +91,15 @@ static void step(struct lobby *l, struct view *input)
 	struct lobby_client *c = &l->clients[client];
 
 	switch ((enum operation)(byte / CLIENTS % OPERATION_COUNT)) {
-	case SAY_PLAIN:
-		lobby_say_plain(l, client, take_bytes(input, take_byte(input)));
-		break;
-	case SAY_FRAME:
-		say_frame(l, client, input);
-		break;
-	case OPEN_PEER:
-		open_peer(l, client, input);
-		break;
-	case SAY_CHANNEL:
-		say_channel(l, client, input);
-		break;
-	case WAIT:
-		lobby_wait(l, take_byte(input) * 50 * NS_PER_MS);
-		break;
-	case RECONNECT:
-		reconnect(l, client, take_byte(input));
-		break;
-	case MOVE:
-		lobby_move(l, client, (uint16_t)(20000 + take_byte(input)));
-		break;
-	case CHANGE_MOOD:
-		change_mood(c, take_byte(input));
-		break;
-	default:
-		(void)!keeper_end_session(l->keeper, c->session.id, REASON_REVOKED, l->now);
+	case SAY_PLAIN: lobby_say_plain(l, client, take_bytes(input, take_byte(input))); break;
+	case SAY_FRAME: say_frame(l, client, input); break;
+	case OPEN_PEER: open_peer(l, client, input); break;
+	case SAY_CHANNEL: say_channel(l, client, input); break;
+	case WAIT: lobby_wait(l, take_byte(input) * 50 * NS_PER_MS); break;
+	case RECONNECT: reconnect(l, client, take_byte(input)); break;
+	case MOVE: lobby_move(l, client, (uint16_t)(20000 + take_byte(input))); break;
+	case CHANGE_MOOD: change_mood(c, take_byte(input)); break;
+	default: (void)!keeper_end_session(l->keeper, c->session.id, REASON_REVOKED, l->now);
 	}
 	if (byte & 0x80)
 		lobby_run(l);

@@ -21,7 +21,9 @@ enum {
 };
 
 static const struct noise_pattern *const patterns[PATTERNS] = {
-	&NOISE_IKPSK2, &NOISE_XX, &NOISE_NNPSK0,
+	&NOISE_IKPSK2,
+	&NOISE_XX,
+	&NOISE_NNPSK0,
 };
 
 /* The moment before one message is read: its reader, and the message that belongs there. */
@@ -51,14 +53,14 @@ static void record(const struct noise_pattern *pattern)
 
 	for (size_t i = 0; i < 2; i++)
 		noise_init(&sides[i], &(struct noise_config){
-			.pattern = pattern,
-			.is_initiator = i == 0,
-			.prologue = VIEW_STRING("fuzz"),
-			.static_key = &keys[i],
-			.remote_static = i == 0 ? keys[1].public : NULL,
-			.psks = { psk },
-			.fixed_ephemeral = &ephemerals[i],
-		});
+					      .pattern = pattern,
+					      .is_initiator = i == 0,
+					      .prologue = VIEW_STRING("fuzz"),
+					      .static_key = &keys[i],
+					      .remote_static = i == 0 ? keys[1].public : NULL,
+					      .psks = { psk },
+					      .fixed_ephemeral = &ephemerals[i],
+				      });
 	for (size_t i = 0; !noise_is_done(&sides[0]) || !noise_is_done(&sides[1]); i++) {
 		struct moment *m = &moments[moment_count++];
 		size_t payload_size;
@@ -116,8 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (noise_read(&reader, view_of(message, message_size), payload, sizeof payload,
 		       &payload_size)) {
 		assert(payload_size <= message_size);
-		assert(m->proves_nothing || (message_size == m->size &&
-					     memcmp(message, m->message, m->size) == 0));
+		assert(m->proves_nothing ||
+		       (message_size == m->size && memcmp(message, m->message, m->size) == 0));
 		answer(&reader);
 	}
 	noise_fini(&reader);

@@ -153,9 +153,7 @@ static void act(struct stage *s, struct view *input)
 
 	switch (operation >> 1 & 7) {
 	case 0:
-	case 1:
-		carry(s, side, (operation & 2) == 0);
-		break;
+	case 1: carry(s, side, (operation & 2) == 0); break;
 	case 2:
 		if (s->kept_count > 0) {
 			size_t at =
@@ -163,19 +161,13 @@ static void act(struct stage *s, struct view *input)
 			hear(s, side, view_of(s->kept[at].bytes, s->kept[at].size));
 		}
 		break;
-	case 3:
-		forge(s, side, input);
-		break;
+	case 3: forge(s, side, input); break;
 	case 4:
 		raw = take(input, (size_t)take_byte(input) * 5);
 		hear(s, side, raw);
 		break;
-	case 5:
-		s->now_ns += (UINT64_C(1) << (operation >> 4)) * 2 * NS_PER_MS;
-		break;
-	case 6:
-		talk(s, side);
-		break;
+	case 5: s->now_ns += (UINT64_C(1) << (operation >> 4)) * 2 * NS_PER_MS; break;
+	case 6: talk(s, side); break;
 	case 7:
 		if ((operation & 16) != 0)
 			peer_forget_pin(s->peers[side]);

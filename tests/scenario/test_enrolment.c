@@ -157,8 +157,8 @@ static void a_crash_at_any_step_heals(void **state)
 				struct crash crash = { .at = first };
 				sim_set_enrol_hook(sim, stops_at, &crash);
 				struct sim_client *c = sim_add_client(sim, &BY_FILE);
-				assert_true(sim_run_until(sim, is_crash_over, &crash,
-							  10 * NS_PER_S));
+				assert_true(
+					sim_run_until(sim, is_crash_over, &crash, 10 * NS_PER_S));
 				crash = (struct crash){ .at = second };
 				crash_now(sim, c, way);
 				/* Not every step comes again. */
@@ -293,7 +293,7 @@ static void another_schedule_reaches_the_enrolled(void **state)
 	sim_run(sim, NS_PER_S);
 	assert_memory_equal(&c->profile.schedule, &schedule, sizeof schedule);
 	assert_true(sim_is_up(c));
-	same.interval_s = store_le32(0);  /* not one to follow */
+	same.interval_s = store_le32(0); /* not one to follow */
 	keeper_set_schedule(sim_keeper(sim), &same, sim_now(sim));
 	sim_run(sim, NS_PER_S);
 	assert_memory_equal(&c->profile.schedule, &schedule, sizeof schedule);

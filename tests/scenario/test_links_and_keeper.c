@@ -16,20 +16,20 @@ enum {
 };
 
 struct flight {
-	uint64_t arrives_ns;        /* 0: free */
+	uint64_t arrives_ns; /* 0: free */
 	bool is_to_relay;
-	uint16_t port;              /* of the user */
+	uint16_t port; /* of the user */
 	uint32_t size;
 	uint8_t bytes[DATAGRAM_SIZE_MAX];
 };
 
 struct user {
 	struct link *link;
-	uint16_t port;              /* of its NAT's mapping */
+	uint16_t port; /* of its NAT's mapping */
 	uint32_t channels[CHANNELS];
 	unsigned channel_count;
 	unsigned ups, downs, opened, offers, failed, gone, lists, peers;
-	unsigned blobs;             /* received */
+	unsigned blobs; /* received */
 	uint32_t last_reason;
 };
 
@@ -80,8 +80,7 @@ static void fly_to_relay(struct town *t, const struct user *u, const struct pack
 
 static void arrive(struct town *t, struct flight *f)
 {
-	const struct path path = { .remote = address_v4(10, 0, 0, 1, f->port),
-				   .door = LOBBY_DOOR };
+	const struct path path = { .remote = address_v4(10, 0, 0, 1, f->port), .door = LOBBY_DOOR };
 	struct packet packet = { .data = f->bytes, .size = f->size };
 	uint32_t channel;
 	struct view blob;
@@ -158,8 +157,7 @@ static void take_event(struct user *u, const struct link_event *event)
 		u->lists++;
 		u->peers = event->count;
 		break;
-	default:
-		fail_msg("event %d", (int)event->type);
+	default: fail_msg("event %d", (int)event->type);
 	}
 }
 
@@ -222,7 +220,9 @@ static void create_user(struct town *t, uint32_t index)
 	};
 
 	config.doors[0] = (struct link_door){
-		.generation = LOBBY_DOOR, .port = LOBBY_PORT, .until_ns = UINT64_MAX,
+		.generation = LOBBY_DOOR,
+		.port = LOBBY_PORT,
+		.until_ns = UINT64_MAX,
 	};
 	memcpy(config.doors[0].key, LOBBY_DOOR_KEY, KEY_SIZE);
 	u->port = (uint16_t)(LOBBY_FIRST_PORT + index);

@@ -14,7 +14,7 @@ struct histogram {
 struct watcher {
 	struct address relay;
 	struct histogram up, down;
-	uint8_t digest[HASH_SIZE];       /* over everything, in its order */
+	uint8_t digest[HASH_SIZE]; /* over everything, in its order */
 };
 
 /* Also at a port where it does not listen. */

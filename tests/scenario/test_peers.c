@@ -5,7 +5,7 @@
 #include "tests/support/crypto.h"
 #include "tests/support/sim.h"
 
-#define TALK_NS (100 * NS_PER_MS)        /* a packet of the application every so often */
+#define TALK_NS (100 * NS_PER_MS) /* a packet of the application every so often */
 #define RETRY_NS (2 * NS_PER_S)
 
 enum { PAIRS_MAX = 500 };
@@ -17,11 +17,11 @@ struct end {
 	struct end *partner;
 	struct peer_self self;
 	struct peer *peer;
-	bool opens;                      /* the one of the two that asks for the channel */
+	bool opens; /* the one of the two that asks for the channel */
 	uint32_t channel;
 	uint32_t secured, refused;
 	uint32_t sent, received, wrong;
-	uint32_t last;                   /* highest number received */
+	uint32_t last; /* highest number received */
 	uint64_t talk_ns, open_ns;
 };
 
@@ -62,8 +62,7 @@ static void take_event(void *state, struct sim_client *c, const struct link_even
 		e->channel = 0;
 		e->open_ns = e->opens ? now_ns + RETRY_NS : NEVER;
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -81,8 +80,8 @@ static void take_blob(void *state, struct sim_client *c, uint32_t channel, struc
 		le32 number;
 		assert_int_equal(body.size, sizeof(number) + PEER_ID_SIZE);
 		memcpy(&number, body.data, sizeof(number));
-		e->wrong += memcmp(body.data + sizeof(number), e->partner->self.id,
-				   PEER_ID_SIZE) != 0;
+		e->wrong +=
+			memcmp(body.data + sizeof(number), e->partner->self.id, PEER_ID_SIZE) != 0;
 		e->received++;
 		if (load_le32(number) > e->last)
 			e->last = load_le32(number);
@@ -111,8 +110,8 @@ static uint64_t tick(void *state, struct sim_client *c, struct instant now)
 	if (e->peer == NULL)
 		return NEVER; /* the partner is still being made */
 	if (e->channel == 0 && e->open_ns <= now_ns) {
-		e->open_ns = link_open(c->link, e->partner->self.id) != 0 ? NEVER :
-									    now_ns + RETRY_NS;
+		e->open_ns =
+			link_open(c->link, e->partner->self.id) != 0 ? NEVER : now_ns + RETRY_NS;
 		sim_wake(c);
 	}
 	while (e->channel != 0 &&
@@ -132,8 +131,9 @@ static uint64_t tick(void *state, struct sim_client *c, struct instant now)
 
 static void add_end(struct sim *sim, struct end *e, struct end *partner, bool opens)
 {
-	const struct sim_app app = { .state = e, .event = take_event, .blob = take_blob,
-				     .tick = tick };
+	const struct sim_app app = {
+		.state = e, .event = take_event, .blob = take_blob, .tick = tick
+	};
 	const struct sim_client_config config = { .app = &app };
 	*e = (struct end){ .sim = sim, .partner = partner, .opens = opens, .open_ns = NEVER };
 	e->client = sim_add_client(sim, &config);
@@ -146,7 +146,8 @@ static void add_end(struct sim *sim, struct end *e, struct end *partner, bool op
 
 static void make_peer(struct end *e)
 {
-	struct peer_config config = { .self = &e->self, .random = *sim_random(e->sim),
+	struct peer_config config = { .self = &e->self,
+				      .random = *sim_random(e->sim),
 				      .cipher = packet_cipher_best() };
 	memcpy(config.remote_id, e->partner->self.id, PEER_ID_SIZE);
 	e->peer = peer_create(&config);
@@ -204,8 +205,10 @@ static void a_thousand_peers_talk(void **state)
  */
 static void trouble_passes(void **state)
 {
-	const struct sim_quality bad = { .loss_percent = 30, .copy_percent = 10,
-					 .late_percent = 10, .late_ns = NS_PER_S / 2,
+	const struct sim_quality bad = { .loss_percent = 30,
+					 .copy_percent = 10,
+					 .late_percent = 10,
+					 .late_ns = NS_PER_S / 2,
 					 .delay_ns = 20 * NS_PER_MS };
 	const struct sim_quality good = { .delay_ns = 20 * NS_PER_MS };
 	enum { COUNT = 10 };

@@ -80,8 +80,11 @@ static void keys_change_under_traffic(void **state)
  */
 static void keys_change_over_a_bad_network(void **state)
 {
-	const struct sim_quality bad = { .loss_percent = 20, .copy_percent = 10, .late_percent = 10,
-					 .late_ns = NS_PER_S, .delay_ns = 30 * NS_PER_MS,
+	const struct sim_quality bad = { .loss_percent = 20,
+					 .copy_percent = 10,
+					 .late_percent = 10,
+					 .late_ns = NS_PER_S,
+					 .delay_ns = 30 * NS_PER_MS,
 					 .jitter_ns = 30 * NS_PER_MS };
 	struct pair p = connected_pair(&bad);
 

@@ -97,8 +97,8 @@ static void control_converges_through_loss(void **state)
 
 	/* One closes its channels: the others learn of it, each once. */
 	for (size_t j = 1; j < COUNT_OF(clients); j++)
-		assert_true(link_close(clients[0]->link,
-				       sim_channel(clients[0], clients[j])->number));
+		assert_true(
+			link_close(clients[0]->link, sim_channel(clients[0], clients[j])->number));
 	sim_wake(clients[0]);
 	sim_run(sim, 30 * NS_PER_S);
 	for (size_t j = 1; j < COUNT_OF(clients); j++)
@@ -192,7 +192,7 @@ static void copies_are_delivered_once(void **state)
 	assert_int_equal(b->received, 5000);
 	assert_int_equal(a->copies, 0);
 	assert_int_equal(b->copies, 0);
-	assert_true(a->swapped > 100);   /* the path did shuffle */
+	assert_true(a->swapped > 100); /* the path did shuffle */
 	assert_true(sim_verdicts(p.sim, PKT_DROP_REPLAY) > 4000);
 	assert_true(sim_verdicts(p.sim, PKT_RELAYED) == 10000);
 	sim_destroy(p.sim);
@@ -238,7 +238,7 @@ static void remember(void *state, const struct address *from, const struct addre
 	last_up = view_of(last_up_data, data.size);
 }
 
-enum { REBIND_LOSS_MAX = 30 };   /* at 5 ms each: one round trip and some */
+enum { REBIND_LOSS_MAX = 30 }; /* at 5 ms each: one round trip and some */
 
 /*
  * Goal:   a NAT that gives Alice a new address mid-session costs nothing but a few packets, and

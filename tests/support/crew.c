@@ -3,7 +3,7 @@
 #include <poll.h>
 
 enum {
-	WAIT_MS = 20000,   /* a loaded machine under a sanitizer */
+	WAIT_MS = 20000, /* a loaded machine under a sanitizer */
 	LOOK_MS = 2,
 	CHANNELS = 64,
 	CAPACITY = 1024,
@@ -90,8 +90,8 @@ struct crew *crew_create(const struct crew_config *config)
 	c->random = random_system();
 	c->worker_count = config->workers;
 	c->waker = keeper_waker_create();
-	c->table = table_create(&(struct table_config){ .slots = CREW_SLOTS,
-							.entry_size = keeper_entry_size() });
+	c->table = table_create(
+		&(struct table_config){ .slots = CREW_SLOTS, .entry_size = keeper_entry_size() });
 	c->channels = channels_create(CHANNELS);
 	c->credentials = credentials_create();
 	assert_true(c->waker != NULL && c->table != NULL && c->channels != NULL);

@@ -15,14 +15,14 @@ struct crew {
 	struct mailbox *hellos, *frames, *events;
 	struct worker *workers[CREW_WORKERS_MAX];
 	unsigned worker_count;
-	struct keeper_thread *keeper;    /* NULL: the test reads the mailboxes */
+	struct keeper_thread *keeper; /* NULL: the test reads the mailboxes */
 };
 
 struct crew_config {
 	enum engine_kind engine;
 	unsigned workers;
 	bool has_keeper;
-	size_t mailbox_capacity;         /* 0: enough */
+	size_t mailbox_capacity; /* 0: enough */
 };
 
 /* Skips the test where the system refuses a ring. */

@@ -9,9 +9,9 @@ bool deliveries_happens(struct deliveries *w, uint32_t percent)
 
 static void put(struct deliveries *w, int to, const uint8_t *bytes, size_t size)
 {
-	unsigned copies = deliveries_happens(w, w->loss)     ? 0
-			  : deliveries_happens(w, w->copies) ? 2
-							     : 1;
+	unsigned copies = deliveries_happens(w, w->loss)   ? 0 :
+			  deliveries_happens(w, w->copies) ? 2 :
+							     1;
 
 	assert_true(size <= DELIVERY_PACKET_MAX);
 	struct packet packet = { .size = size, .to = to };

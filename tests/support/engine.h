@@ -19,7 +19,10 @@ struct engine_test {
 	void (*run)(const struct engine_variant *v);
 };
 
-#define ENGINE_TEST(function) { .name = #function, .run = (function) }
+#define ENGINE_TEST(function) \
+	{ \
+		.name = #function, .run = (function) \
+	}
 
 /* Returns what main() returns. */
 int engine_test_run(const struct engine_test *tests, size_t count);

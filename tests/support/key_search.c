@@ -60,8 +60,8 @@ static void mask(uint8_t *buffer, size_t size)
 		buffer[i] ^= MASK;
 }
 
-static size_t search_mapping(const struct key_search *s, int fd, uint8_t *buffer,
-			     const char *line, bool is_loud)
+static size_t search_mapping(const struct key_search *s, int fd, uint8_t *buffer, const char *line,
+			     bool is_loud)
 {
 	unsigned long begin = 0, end = 0;
 	char access = '-';
@@ -87,8 +87,7 @@ size_t key_search_memory(const struct key_search *s, bool is_loud)
 	uint8_t *room = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char line[512];
 	size_t hits = 0;
-	if (room == MAP_FAILED ||
-	    mprotect(room + 4096, CHUNK + 8192, PROT_READ | PROT_WRITE) != 0)
+	if (room == MAP_FAILED || mprotect(room + 4096, CHUNK + 8192, PROT_READ | PROT_WRITE) != 0)
 		abort();
 	FILE *maps = fopen("/proc/self/maps", "re");
 	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);

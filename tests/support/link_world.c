@@ -115,7 +115,7 @@ static void deliver(struct link_world *w)
 			relay_end_input(&w->relay, f->data, f->size, &f->to);
 		else
 			link_world_inject(w, f->data, f->size);
-		f->is_used = false;   /* only now: answers take free places */
+		f->is_used = false; /* only now: answers take free places */
 	}
 }
 
@@ -150,7 +150,7 @@ static void drain_output(struct link_world *w)
 	unsigned count = 0;
 
 	while (link_output(link_world_link(w), w->now, out, &packet)) {
-		assert_true(++count < 100);   /* it comes to an end */
+		assert_true(++count < 100); /* it comes to an end */
 		assert_ptr_equal(packet.data, data);
 		w->sent++;
 		note_hello(w, &packet);

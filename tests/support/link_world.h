@@ -8,7 +8,7 @@
 enum {
 	LINK_WORLD_FLIGHTS = 1024,
 	LINK_WORLD_HELLOS = 256,
-	LINK_WORLD_DELAY_MS = 20,        /* each way */
+	LINK_WORLD_DELAY_MS = 20, /* each way */
 };
 
 struct link_flight {
@@ -26,23 +26,23 @@ struct link_world {
 	struct random_source random;
 	struct instant now;
 	unsigned loss_percent;
-	bool is_cut;                     /* nothing passes */
-	uint64_t blob_interval_ns;       /* send a blob so often; 0: none */
+	bool is_cut;               /* nothing passes */
+	uint64_t blob_interval_ns; /* send a blob so often; 0: none */
 	uint64_t blob_ns;
-	bool leaves_events;              /* do not read events */
+	bool leaves_events; /* do not read events */
 
 	struct relay_end relay;
 	struct link_config config;
 	struct link *link;
 
-	unsigned sent;                   /* datagrams of the client */
-	unsigned blobs;                  /* received by the client */
+	unsigned sent;  /* datagrams of the client */
+	unsigned blobs; /* received by the client */
 	unsigned ups, downs, refusals, events;
-	uint64_t up_ns;                  /* when the latest UP was seen */
-	struct link_event last;          /* the latest event that is not UP or DOWN */
-	struct link_event down;          /* the latest DOWN or REFUSED */
-	struct address hello_to[LINK_WORLD_HELLOS];   /* where first datagrams went, while none */
-	unsigned hello_count;            /*   session is up */
+	uint64_t up_ns;                             /* when the latest UP was seen */
+	struct link_event last;                     /* the latest event that is not UP or DOWN */
+	struct link_event down;                     /* the latest DOWN or REFUSED */
+	struct address hello_to[LINK_WORLD_HELLOS]; /* where first datagrams went, while none */
+	unsigned hello_count;                       /*   session is up */
 	void (*on_event)(struct link_world *w, const struct link_event *event);
 
 	uint64_t order;

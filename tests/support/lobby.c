@@ -84,9 +84,15 @@ static void create_client(struct lobby *l, uint32_t index, const struct hello_se
 static void create_keeper(struct lobby *l, const struct lobby_config *config)
 {
 	struct keeper_config k = {
-		.table = l->table, .channels = l->channels, .cipher = l->cipher,
-		.hooks = { .state = l, .find_credential = hook_find, .send = hook_send,
-			   .forget = hook_forget, .quiesce = hook_quiesce, .event = hook_event },
+		.table = l->table,
+		.channels = l->channels,
+		.cipher = l->cipher,
+		.hooks = { .state = l,
+			   .find_credential = hook_find,
+			   .send = hook_send,
+			   .forget = hook_forget,
+			   .quiesce = hook_quiesce,
+			   .event = hook_event },
 		.random = l->random,
 		.idle_timeout_ns = LOBBY_IDLE_NS,
 		.keepalive_s = 25,
@@ -118,13 +124,15 @@ struct lobby *lobby_create(const struct lobby_config *config)
 	memset(l->unknown_id, 0xee, FILE_ID_SIZE);
 	l->client_count = config->clients;
 	l->clients = calloc(config->clients, sizeof *l->clients);
-	l->table = table_create(&(struct table_config){
-		.slots = config->slots != 0 ? config->slots : slots,
-		.entry_size = keeper_entry_size() });
+	l->table = table_create(
+		&(struct table_config){ .slots = config->slots != 0 ? config->slots : slots,
+					.entry_size = keeper_entry_size() });
 	l->channels = channels_create(config->channels != 0 ? config->channels : 8192);
-	l->forward = forward_create(&(struct forward_config){
-		.table = l->table, .channels = l->channels, .cipher = l->cipher,
-		.key_cache_entries = CLIENT_KEYS, .batch_max = 1 });
+	l->forward = forward_create(&(struct forward_config){ .table = l->table,
+							      .channels = l->channels,
+							      .cipher = l->cipher,
+							      .key_cache_entries = CLIENT_KEYS,
+							      .batch_max = 1 });
 	l->client_keys = key_cache_create(l->cipher, CLIENT_KEYS);
 	l->hide = mask_create(MASK_HIDE);
 	l->show = mask_create(MASK_SHOW);
@@ -276,8 +284,8 @@ static void take_datagram(struct lobby *l, struct lobby_client *c, struct lobby_
 			take_frames(l, c, plain);
 		return;
 	}
-	assert_true(door_open(l->keys.s2c_handshake, (const void *)header, d->bytes, d->size,
-			      &plain));
+	assert_true(
+		door_open(l->keys.s2c_handshake, (const void *)header, d->bytes, d->size, &plain));
 	if (wire_kind(header) == WIRE_WELCOME)
 		take_welcome(l, c, plain);
 	else

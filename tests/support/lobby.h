@@ -16,8 +16,8 @@ enum {
 	LOBBY_EVENTS = 64,
 	LOBBY_QUEUE = 4096,
 	LOBBY_DOOR = 500000,
-	LOBBY_PORT = 50000,         /* of the relay */
-	LOBBY_FIRST_PORT = 10000,   /* of client 0; the others count up */
+	LOBBY_PORT = 50000,       /* of the relay */
+	LOBBY_FIRST_PORT = 10000, /* of client 0; the others count up */
 	LOBBY_NO_STATUS = 0xff,
 };
 
@@ -33,14 +33,14 @@ struct lobby_frame {
 struct lobby_client {
 	struct hello_config hello;
 	struct noise noise;
-	bool has_noise;                     /* waits for a WELCOME */
-	bool is_welcome;                    /* has a session */
-	bool is_deaf;                       /* takes nothing in */
-	bool is_rude;                       /* acknowledges nothing */
-	bool is_stubborn;                   /* answers no path challenge */
+	bool has_noise;   /* waits for a WELCOME */
+	bool is_welcome;  /* has a session */
+	bool is_deaf;     /* takes nothing in */
+	bool is_rude;     /* acknowledges nothing */
+	bool is_stubborn; /* answers no path challenge */
 	bool has_cookie;
 	uint8_t cookie[COOKIE_SIZE];
-	uint8_t status;                     /* of the latest WELCOME */
+	uint8_t status; /* of the latest WELCOME */
 	struct wire_welcome_payload welcome;
 	struct session session;
 	struct path path;
@@ -48,9 +48,9 @@ struct lobby_client {
 	struct reliable_receiver receiver;
 	uint8_t hello_bytes[HELLO_SIZE_LAST]; /* the latest HELLO, as sent */
 	uint32_t hello_size;
-	uint32_t datagrams;                 /* received, of any kind */
+	uint32_t datagrams; /* received, of any kind */
 	struct lobby_frame inbox[LOBBY_INBOX];
-	size_t inbox_count;                 /* the latest LOBBY_INBOX */
+	size_t inbox_count; /* the latest LOBBY_INBOX */
 };
 
 struct lobby_datagram {
@@ -60,9 +60,9 @@ struct lobby_datagram {
 };
 
 struct lobby_account {
-	uint64_t from, to;                  /* bytes */
+	uint64_t from, to; /* bytes */
 	bool is_proved;
-	uint32_t client;                    /* one more than its index; 0: nobody */
+	uint32_t client; /* one more than its index; 0: nobody */
 };
 
 struct lobby {
@@ -75,14 +75,14 @@ struct lobby {
 	struct forward *forward;
 	struct keeper *keeper;
 	struct door_keys keys;
-	struct mask *hide, *show;           /* the clients' */
+	struct mask *hide, *show; /* the clients' */
 	struct key_cache *client_keys;
-	uint64_t deadline_ns;               /* of keeper_tick() */
-	uint32_t queue_depth;               /* as if that many handshakes waited */
-	struct credential credential;       /* what every id stands for, but: */
-	uint8_t unknown_id[FILE_ID_SIZE];   /* nobody */
+	uint64_t deadline_ns;             /* of keeper_tick() */
+	uint32_t queue_depth;             /* as if that many handshakes waited */
+	struct credential credential;     /* what every id stands for, but: */
+	uint8_t unknown_id[FILE_ID_SIZE]; /* nobody */
 	struct keeper_event events[LOBBY_EVENTS];
-	size_t event_count;                 /* the latest LOBBY_EVENTS are kept */
+	size_t event_count; /* the latest LOBBY_EVENTS are kept */
 	unsigned quiesces, forgets;
 	struct lobby_client *clients;
 	uint32_t client_count;
@@ -98,9 +98,9 @@ extern const uint8_t LOBBY_DOOR_KEY[KEY_SIZE];
 
 struct lobby_config {
 	uint32_t clients;
-	uint32_t slots;             /* 0: twice the clients, and no fewer than 16 */
-	uint32_t channels;          /* 0: 8192 */
-	uint32_t rate_per_s;        /* 0: as many as anyone likes */
+	uint32_t slots;      /* 0: twice the clients, and no fewer than 16 */
+	uint32_t channels;   /* 0: 8192 */
+	uint32_t rate_per_s; /* 0: as many as anyone likes */
 	uint32_t burst;
 };
 
@@ -137,7 +137,7 @@ void lobby_forget_inbox(struct lobby *l, uint32_t client);
 const uint8_t *lobby_peer(const struct lobby *l, uint32_t client, uint8_t out[PEER_ID_SIZE]);
 /* The keeper's view of the client's session; false: it has none. */
 bool lobby_find(const struct lobby *l, uint32_t client, struct keeper_session *out);
-uint64_t lobby_drops(const struct lobby *l, enum verdict v);    /* the keeper's own */
+uint64_t lobby_drops(const struct lobby *l, enum verdict v); /* the keeper's own */
 /* Events of a type; *last (may be NULL) receives the latest. */
 unsigned lobby_events(const struct lobby *l, enum keeper_event_type type,
 		      struct keeper_event *last);

@@ -151,9 +151,9 @@ void peers_assert_talk(struct peers *w)
 	for (int from = 0; from < 2; from++) {
 		enum peer_frame type = from == 0 ? PEER_FRAME_SCTP : PEER_FRAME_DATAGRAM;
 		assert_true(peers_seal(w, from, type, "hello", &blob) > 0);
-		assert_int_equal(
-			peer_input(w->peers[1 - from], blob.bytes, blob.size, w->now_ns, &body),
-			type);
+		assert_int_equal(peer_input(w->peers[1 - from], blob.bytes, blob.size, w->now_ns,
+					    &body),
+				 type);
 		assert_int_equal(body.size, strlen("hello"));
 		assert_memory_equal(body.data, "hello", body.size);
 	}

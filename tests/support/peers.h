@@ -39,8 +39,8 @@ struct peers {
 	struct peer_event events[2][EVENTS_MAX];
 	size_t event_count[2];
 	size_t confirmed[2]; /* PEER_EVENT_CONFIRMED, not among the events */
-	size_t received[2]; /* application packets */
-	size_t blobs;       /* sent by both */
+	size_t received[2];  /* application packets */
+	size_t blobs;        /* sent by both */
 };
 
 /* Two that never met. */

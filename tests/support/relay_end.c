@@ -194,9 +194,9 @@ static void answer_hello(struct relay_end *r, struct noise *noise,
 	struct noise_result keys;
 
 	memcpy(payload.observed_ip, observed.ip, IP_SIZE);
-	size_t size = hello_answer(noise, r->psk, &payload, hello_size,
-				   (struct view_out){ .data = plain, .capacity = sizeof(plain) },
-				   &keys);
+	size_t size =
+		hello_answer(noise, r->psk, &payload, hello_size,
+			     (struct view_out){ .data = plain, .capacity = sizeof(plain) }, &keys);
 	assert_true(size > 0);
 	if (payload.status == STATUS_OK) {
 		r->next_generation++;
@@ -248,7 +248,7 @@ static void answer_question(struct relay_end *r, const struct frame *frame)
 	r->questions++;
 	if (r->ignores_questions)
 		return;
-	memcpy(body, frame->body.data, sizeof(le32));   /* both begin with the request's number */
+	memcpy(body, frame->body.data, sizeof(le32)); /* both begin with the request's number */
 	body[offsetof(struct wire_peers, count)] = 2;
 	memset(body + sizeof(struct wire_peers), 'p', 2 * sizeof(struct wire_peer_entry));
 	enum frame_type type = frame->type == FRAME_FIND ? FRAME_FOUND : FRAME_PEERS;

@@ -32,13 +32,13 @@ struct relay_end_session {
 struct relay_end {
 	/* How it behaves: set by the test at any time. */
 	bool wants_cookie;
-	bool is_never_content;           /* asks for a cookie whatever it gets */
-	uint8_t status;                  /* of its WELCOMEs */
-	int64_t clock_offset_ns;         /* its wall clock minus the test's */
-	bool is_always_off;              /* STATUS_TIME for every HELLO */
+	bool is_never_content;   /* asks for a cookie whatever it gets */
+	uint8_t status;          /* of its WELCOMEs */
+	int64_t clock_offset_ns; /* its wall clock minus the test's */
+	bool is_always_off;      /* STATUS_TIME for every HELLO */
 	bool ignores_questions;
 	uint16_t keepalive_s;
-	uint16_t port;                   /* only datagrams to this one are heard */
+	uint16_t port; /* only datagrams to this one are heard */
 	bool hears_v4, hears_v6;
 
 	/* What it saw. */
@@ -48,7 +48,7 @@ struct relay_end {
 	unsigned log_count;
 	unsigned path_responses;
 	struct wire_path path_response;
-	size_t path_response_size;       /* of the datagram */
+	size_t path_response_size; /* of the datagram */
 	struct address last_to;
 
 	/* Its state. */

@@ -26,9 +26,12 @@ static void set(struct relay_inside *r, const char *option)
 void relay_inside_init(struct relay_inside *r, const char *const *options)
 {
 	static const char *const common[] = {
-		"--network.listen=127.0.0.1",    "--network.listen6=::1",
-		"--server.public_ip=127.0.0.1",  "--server.public_ip6=::1",
-		"--network.receive_buffer=4MiB", "--network.send_buffer=4MiB",
+		"--network.listen=127.0.0.1",
+		"--network.listen6=::1",
+		"--server.public_ip=127.0.0.1",
+		"--server.public_ip6=::1",
+		"--network.receive_buffer=4MiB",
+		"--network.send_buffer=4MiB",
 		"--log.level=error",
 	};
 	struct settings_error error;

@@ -12,10 +12,10 @@
 struct relay_inside {
 	struct relay_process outside;
 	struct settings settings;
-	struct server_error error;      /* why it did not start */
+	struct server_error error; /* why it did not start */
 	pthread_t thread;
 	bool is_running;
-	_Atomic bool is_over;           /* the thread has come to its end */
+	_Atomic bool is_over; /* the thread has come to its end */
 	int exit_code;
 };
 
@@ -28,7 +28,7 @@ void relay_inside_fini(struct relay_inside *r);
 
 /* Returns when it runs; false: it does not, see r->error. */
 bool relay_inside_start(struct relay_inside *r) MUST_CHECK;
-int relay_inside_stop(struct relay_inside *r);  /* exit code */
+int relay_inside_stop(struct relay_inside *r); /* exit code */
 
 /* The state directory, for wire_file_read(). */
 const char *relay_inside_state(const struct relay_inside *r);

@@ -32,8 +32,7 @@ bool relay_process_has_engine(const char *engine)
 
 void relay_process_init(struct relay_process *r, const char *engine)
 {
-	static const char *const engines[] = { "--network.engine=uring",
-					       "--network.engine=epoll" };
+	static const char *const engines[] = { "--network.engine=uring", "--network.engine=epoll" };
 	memset(r, 0, sizeof(*r));
 	test_directory_create(&r->directory);
 	relay_process_option(r, engines[strcmp(engine, "epoll") == 0 ? 1 : 0]);
@@ -64,10 +63,12 @@ static void program_path(char out[PATH_MAX])
 static void become_relay(const struct relay_process *r)
 {
 	char program[PATH_MAX], state[ARGUMENT_SIZE], log[TEST_PATH_SIZE];
-	const char *arguments[ARGUMENTS_MAX] = { "clawchatd", state, "--server.public_ip=127.0.0.1",
-					   "--server.public_ip6=::1",
-					   "--network.receive_buffer=4MiB",
-					   "--network.send_buffer=4MiB" };
+	const char *arguments[ARGUMENTS_MAX] = { "clawchatd",
+						 state,
+						 "--server.public_ip=127.0.0.1",
+						 "--server.public_ip6=::1",
+						 "--network.receive_buffer=4MiB",
+						 "--network.send_buffer=4MiB" };
 	size_t count = 6;
 	program_path(program);
 	snprintf(state, sizeof(state), "--server.state_dir=%s/state", r->directory.path);

@@ -11,15 +11,15 @@
 
 enum {
 	RELAY_OPTIONS_MAX = 16,
-	RELAY_START_LIMIT_MS = 30000,   /* a loaded machine under a sanitizer */
+	RELAY_START_LIMIT_MS = 30000, /* a loaded machine under a sanitizer */
 	RELAY_LOOK_MS = 20,
 };
 
 struct relay_process {
 	struct test_directory directory;
-	const char *options[RELAY_OPTIONS_MAX];   /* beside those that make it reachable */
+	const char *options[RELAY_OPTIONS_MAX]; /* beside those that make it reachable */
 	size_t option_count;
-	pid_t pid;                                /* 0: not running */
+	pid_t pid; /* 0: not running */
 };
 
 /* "uring" or "epoll", as the setting has it: false where the system refuses a ring. */
@@ -28,7 +28,7 @@ bool relay_process_has_engine(const char *engine);
 /* A directory; nothing runs yet. */
 void relay_process_init(struct relay_process *r, const char *engine);
 void relay_process_fini(struct relay_process *r);
-void relay_process_option(struct relay_process *r, const char *option);   /* kept, not copied */
+void relay_process_option(struct relay_process *r, const char *option); /* kept, not copied */
 
 /* Returns when it answers on its admin socket; false: it does not. */
 bool relay_process_start(struct relay_process *r) MUST_CHECK;

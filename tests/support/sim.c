@@ -65,7 +65,7 @@ static void work_on(struct sim *sim, const struct sim_event *event)
 	switch (event->kind) {
 	case SIM_ARRIVAL: sim_arrive(sim, event->datagram); break;
 	case SIM_CLIENT_WAKE:
-		if (event->client->wake_ns == event->at_ns)   /* else it was put off */
+		if (event->client->wake_ns == event->at_ns) /* else it was put off */
 			sim_client_wake(event->client);
 		break;
 	case SIM_RELAY_WAKE:

@@ -31,22 +31,22 @@ enum {
 struct sim_quality {
 	unsigned loss_percent;
 	unsigned copy_percent;
-	unsigned late_percent;           /* held back for late_ns: overtaken by later ones */
+	unsigned late_percent; /* held back for late_ns: overtaken by later ones */
 	uint64_t late_ns;
 	uint64_t delay_ns;
-	uint64_t jitter_ns;              /* 0 .. this on top: reorders what follows closely */
+	uint64_t jitter_ns; /* 0 .. this on top: reorders what follows closely */
 };
 
 struct sim_config {
-	uint64_t seed;                   /* 0: test_seed() */
-	unsigned workers;                /* 0: 2 */
-	unsigned hellos_per_ms;          /* what the keeper gets done; 0: 4 */
-	uint32_t sessions;               /* size of the table; 0: SIM_CLIENTS_MAX */
-	uint32_t channels;               /* 0: 4 for each session */
-	uint32_t keepalive_s;            /* 0: 25 */
-	uint64_t idle_timeout_ns;        /* 0: SESSION_IDLE_NS */
-	uint32_t enrols;                 /* devices that the file may enrol; 0: none */
-	struct sim_quality quality;      /* of all paths at first; delay_ns 0: 20 ms */
+	uint64_t seed;              /* 0: test_seed() */
+	unsigned workers;           /* 0: 2 */
+	unsigned hellos_per_ms;     /* what the keeper gets done; 0: 4 */
+	uint32_t sessions;          /* size of the table; 0: SIM_CLIENTS_MAX */
+	uint32_t channels;          /* 0: 4 for each session */
+	uint32_t keepalive_s;       /* 0: 25 */
+	uint64_t idle_timeout_ns;   /* 0: SESSION_IDLE_NS */
+	uint32_t enrols;            /* devices that the file may enrol; 0: none */
+	struct sim_quality quality; /* of all paths at first; delay_ns 0: 20 ms */
 };
 
 struct sim;
@@ -64,11 +64,11 @@ struct sim_app {
 
 /* Steps of an enrolment, each told before the next thing is done. */
 enum sim_enrol_step {
-	SIM_ENROL_OFFERED,               /* the client has the offer, nothing is saved */
-	SIM_ENROL_KEPT,                  /* the client has saved it, the relay is not told */
-	SIM_ENROL_CONFIRMED,             /* the relay is told, nothing is saved there */
-	SIM_ENROL_SAVED,                 /* the relay has saved it, the client is not told */
-	SIM_ENROL_DONE,                  /* the client is told, the file's secret still there */
+	SIM_ENROL_OFFERED,   /* the client has the offer, nothing is saved */
+	SIM_ENROL_KEPT,      /* the client has saved it, the relay is not told */
+	SIM_ENROL_CONFIRMED, /* the relay is told, nothing is saved there */
+	SIM_ENROL_SAVED,     /* the relay has saved it, the client is not told */
+	SIM_ENROL_DONE,      /* the client is told, the file's secret still there */
 	SIM_ENROL_STEPS,
 };
 
@@ -88,25 +88,25 @@ struct sim_channel {
 	bool is_open;
 	bool is_initiator;
 	uint32_t number;
-	uint32_t opened;                 /* how often */
-	uint32_t failed;                 /* OPEN_FAILED */
-	uint32_t last_reason;            /* of GONE or OPEN_FAILED */
-	uint32_t sent;                   /* numbered blobs, to the other */
-	uint32_t received;               /* different ones, from the other */
-	uint32_t copies;                 /* received before: must stay 0 */
-	uint32_t swapped;                /* came with a number below an earlier one's */
+	uint32_t opened;      /* how often */
+	uint32_t failed;      /* OPEN_FAILED */
+	uint32_t last_reason; /* of GONE or OPEN_FAILED */
+	uint32_t sent;        /* numbered blobs, to the other */
+	uint32_t received;    /* different ones, from the other */
+	uint32_t copies;      /* received before: must stay 0 */
+	uint32_t swapped;     /* came with a number below an earlier one's */
 	uint32_t highest;
-	uint32_t request;                /* OPEN under way; 0: none */
-	uint8_t *seen;                   /* bits by number */
+	uint32_t request; /* OPEN under way; 0: none */
+	uint8_t *seen;    /* bits by number */
 	size_t seen_size;
 };
 
 struct sim_client_config {
-	int64_t clock_offset_ns;         /* its wall clock minus the true one */
+	int64_t clock_offset_ns; /* its wall clock minus the true one */
 	bool refuses_offers;
-	bool is_by_file;                 /* knows the present door alone, not the schedule */
-	const struct sim_app *app;       /* copied; NULL: the sim's own */
-	const struct hello_config *same_device_as;   /* the same keys as another client */
+	bool is_by_file;           /* knows the present door alone, not the schedule */
+	const struct sim_app *app; /* copied; NULL: the sim's own */
+	const struct hello_config *same_device_as; /* the same keys as another client */
 };
 
 struct sim_client {
@@ -116,24 +116,24 @@ struct sim_client {
 	struct sim_app app;
 	struct random_seeded seeded;
 	struct link_config link_config;
-	struct link *link;               /* NULL once stopped */
+	struct link *link; /* NULL once stopped */
 	uint8_t peer_id[PEER_ID_SIZE];
 	uint8_t device_id[DEVICE_ID_SIZE];
-	struct address address;          /* as the network sees it now */
+	struct address address; /* as the network sees it now */
 	struct sim_quality up, down;
-	bool is_cut;                     /* partitioned: nothing passes either way */
+	bool is_cut; /* partitioned: nothing passes either way */
 	uint64_t wake_ns;
-	uint64_t last_timestamp_ns;      /* of its HELLOs, as the relay keeps it over restarts */
-	bool is_enrolled;                /* likewise */
-	uint8_t psk[KEY_SIZE];           /* likewise */
-	struct session_id enrolling;     /* generation 0: none */
+	uint64_t last_timestamp_ns;  /* of its HELLOs, as the relay keeps it over restarts */
+	bool is_enrolled;            /* likewise */
+	uint8_t psk[KEY_SIZE];       /* likewise */
+	struct session_id enrolling; /* generation 0: none */
 	uint8_t enrolling_psk[KEY_SIZE];
 	struct sim_profile profile;
 	bool is_asleep;
 
 	unsigned ups, downs, refusals;
-	struct link_event last_state;    /* latest UP, DOWN or REFUSED */
-	struct link_event last_answer;   /* latest PEERS or FOUND */
+	struct link_event last_state;  /* latest UP, DOWN or REFUSED */
+	struct link_event last_answer; /* latest PEERS or FOUND */
 	uint64_t datagrams_in, datagrams_out;
 
 	struct sim_channel *channels;
@@ -152,8 +152,8 @@ struct instant sim_now(const struct sim *sim);
 const struct random_source *sim_random(struct sim *sim);
 void sim_run(struct sim *sim, uint64_t duration_ns);
 /* Until `is_done` says so; false after `limit_ns`. Asked after every event. */
-bool sim_run_until(struct sim *sim, bool (*is_done)(void *state), void *state, uint64_t limit_ns)
-	MUST_CHECK;
+bool sim_run_until(struct sim *sim, bool (*is_done)(void *state), void *state,
+		   uint64_t limit_ns) MUST_CHECK;
 
 /* ---- network ----------------------------------------------------------------------------- */
 
@@ -185,8 +185,8 @@ uint32_t sim_session_count(const struct sim *sim);
 /* Sum over workers and keeper. */
 uint64_t sim_verdicts(const struct sim *sim, enum verdict verdict);
 /* The relay's session of a client. False: it has none. */
-bool sim_find_session(struct sim *sim, const struct sim_client *c, struct keeper_session *out)
-	MUST_CHECK;
+bool sim_find_session(struct sim *sim, const struct sim_client *c,
+		      struct keeper_session *out) MUST_CHECK;
 
 /* Doors that open from now on have their port by this draw of the schedule: the first ones are
  * taken. */

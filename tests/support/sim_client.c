@@ -75,7 +75,7 @@ static void take_blob(struct sim_client *c, uint32_t number, struct view blob)
 	assert_true(blob.size >= NUMBER_SIZE);
 	memcpy(&sender, blob.data, sizeof(sender));
 	memcpy(&sequence, blob.data + sizeof(sender), sizeof(sequence));
-	assert_int_equal(load_le32(sender), channel->other->index);   /* nobody else's */
+	assert_int_equal(load_le32(sender), channel->other->index); /* nobody else's */
 	uint32_t value = load_le32(sequence);
 	if (!note_number(channel, value)) {
 		channel->copies++;
@@ -199,9 +199,8 @@ static void wake_at(struct sim_client *c, uint64_t at_ns)
 	if (at_ns >= c->wake_ns)
 		return;
 	c->wake_ns = at_ns;
-	sim_schedule(c->sim, &(struct sim_event){ .at_ns = at_ns,
-						  .kind = SIM_CLIENT_WAKE,
-						  .client = c });
+	sim_schedule(c->sim,
+		     &(struct sim_event){ .at_ns = at_ns, .kind = SIM_CLIENT_WAKE, .client = c });
 }
 
 void sim_client_wake(struct sim_client *c)

@@ -19,10 +19,10 @@ static void open_door(struct sim *sim, uint64_t generation, uint8_t key[KEY_SIZE
 	while (i < DOORS_MAX && r->doors[i].is_open)
 		i++;
 	assert_true(i < DOORS_MAX);
-	r->doors[i] = (struct sim_door){ .is_open = true,
-					 .generation = generation,
-					 .port = schedule_port(&r->schedule, generation,
-							       r->port_draw) };
+	r->doors[i] =
+		(struct sim_door){ .is_open = true,
+				   .generation = generation,
+				   .port = schedule_port(&r->schedule, generation, r->port_draw) };
 	schedule_door_key(&r->schedule, generation, key);
 	door_keys_derive(key, &keys);
 	assert_true(keeper_open_door(r->keeper, generation, r->doors[i].port, &keys));

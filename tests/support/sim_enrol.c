@@ -116,12 +116,8 @@ void sim_client_save(struct sim_client *c, const struct link_event *event)
 {
 	struct sim_profile *p = &c->profile;
 	switch (event->type) {
-	case LINK_EVENT_UP:
-		keep_clock(c);
-		break;
-	case LINK_EVENT_ENROL:
-		keep_offer(c, event);
-		break;
+	case LINK_EVENT_UP: keep_clock(c); break;
+	case LINK_EVENT_ENROL: keep_offer(c, event); break;
 	case LINK_EVENT_ENROLLED:
 		if (sim_enrol_stops(c, SIM_ENROL_DONE))
 			break;
@@ -132,8 +128,7 @@ void sim_client_save(struct sim_client *c, const struct link_event *event)
 		p->has_schedule = true;
 		p->schedule = event->schedule;
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 

@@ -6,7 +6,7 @@
 
 enum {
 	SIM_BATCH = 64,
-	SIM_QUEUE = 8192,                /* datagrams waiting at one worker */
+	SIM_QUEUE = 8192, /* datagrams waiting at one worker */
 	SIM_KEEPER_QUEUE = HANDSHAKE_QUEUE_MAX,
 	SIM_FRAME_SIZE = 2048,
 };
@@ -14,7 +14,7 @@ enum {
 /* A datagram on its way. */
 struct sim_datagram {
 	struct address from, to;
-	uint64_t door;                   /* that it came in on, once at the relay */
+	uint64_t door; /* that it came in on, once at the relay */
 	size_t size;
 	uint8_t data[];
 };
@@ -23,10 +23,10 @@ enum sim_event_kind { SIM_ARRIVAL, SIM_CLIENT_WAKE, SIM_RELAY_WAKE };
 
 struct sim_event {
 	uint64_t at_ns;
-	uint64_t order;                  /* equal times: as they were added */
+	uint64_t order; /* equal times: as they were added */
 	enum sim_event_kind kind;
-	struct sim_client *client;       /* SIM_CLIENT_WAKE */
-	struct sim_datagram *datagram;   /* SIM_ARRIVAL */
+	struct sim_client *client;     /* SIM_CLIENT_WAKE */
+	struct sim_datagram *datagram; /* SIM_ARRIVAL */
 };
 
 struct sim_heap {
@@ -68,7 +68,7 @@ struct sim_relay {
 	struct schedule schedule;
 	struct sim_door doors[DOORS_MAX];
 	unsigned port_draw;
-	uint32_t enrolled;               /* devices, by the file */
+	uint32_t enrolled; /* devices, by the file */
 	struct random_seeded seeded;
 	struct random_source random;
 	struct table *table;
@@ -77,7 +77,7 @@ struct sim_relay {
 	struct sim_worker *workers;
 	struct sim_upcalls hellos, frames;
 	uint64_t wake_ns;
-	uint64_t verdicts_before[VERDICT_COUNT];   /* of earlier runs */
+	uint64_t verdicts_before[VERDICT_COUNT]; /* of earlier runs */
 };
 
 struct sim_watch {
@@ -94,7 +94,7 @@ struct sim {
 	struct sim_relay relay;
 	struct sim_client *clients[SIM_CLIENTS_MAX];
 	unsigned client_count;
-	uint32_t next_host;              /* of addresses given out */
+	uint32_t next_host; /* of addresses given out */
 	bool (*enrol_stops)(void *state, struct sim_client *c, enum sim_enrol_step step);
 	void *enrol_state;
 	sim_tap *tap;
@@ -113,8 +113,8 @@ void sim_send_down(struct sim *sim, const struct packet *packet);
 void sim_arrive(struct sim *sim, struct sim_datagram *datagram);
 
 /* sim_doors.c */
-void sim_doors_tick(struct sim *sim);                    /* opens, announces, closes */
-uint64_t sim_doors_deadline(const struct sim *sim);      /* mono_ns of the next call */
+void sim_doors_tick(struct sim *sim);               /* opens, announces, closes */
+uint64_t sim_doors_deadline(const struct sim *sim); /* mono_ns of the next call */
 void sim_doors_close_all(struct sim *sim);
 /* NULL: the relay does not listen there. */
 const struct sim_door *sim_door_at(const struct sim *sim, const struct address *address);
@@ -131,11 +131,11 @@ void sim_relay_client_config(struct sim *sim, bool is_by_file, struct link_confi
 /* sim_enrol.c */
 bool sim_enrol_stops(struct sim_client *c, enum sim_enrol_step step);
 bool sim_find_device(struct sim *sim, const struct sim_client *c, struct credential *out);
-void sim_relay_start_enrolment(struct sim *sim);         /* the schedule, to the keeper */
+void sim_relay_start_enrolment(struct sim *sim); /* the schedule, to the keeper */
 void sim_relay_note_enrolment(struct sim_client *c, const struct keeper_event *event);
 void sim_relay_end_enrolments(struct sim *sim);
 void sim_client_save(struct sim_client *c, const struct link_event *event);
-void sim_client_configure(struct sim_client *c);         /* by what is on its disk */
+void sim_client_configure(struct sim_client *c); /* by what is on its disk */
 
 /* sim_client.c */
 void sim_client_receive(struct sim_client *c, struct sim_datagram *datagram);

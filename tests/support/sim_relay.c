@@ -273,8 +273,8 @@ static void run_worker(struct sim *sim, struct sim_worker *w)
 		for (size_t i = 0; i < result.send_count; i++)
 			sim_send_down(sim, &result.send[i]);
 		for (size_t i = 0; i < result.upcall_count; i++)
-			pass_upcall(result.upcalls[i].kind == UPCALL_HELLO ? &sim->relay.hellos
-									   : &sim->relay.frames,
+			pass_upcall(result.upcalls[i].kind == UPCALL_HELLO ? &sim->relay.hellos :
+									     &sim->relay.frames,
 				    &result.upcalls[i]);
 	}
 }

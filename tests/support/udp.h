@@ -2,7 +2,7 @@
 /* Plain UDP sockets for tests: the stranger on the other side of an engine. All fail the test. */
 #include "core/address.h"
 
-enum { UDP_TEST_WAIT_MS = 10000 };   /* long enough for a loaded machine under a sanitizer */
+enum { UDP_TEST_WAIT_MS = 10000 }; /* long enough for a loaded machine under a sanitizer */
 
 int udp_test_open(const struct address *bind_to);
 /* -1: the address cannot be bound. */

@@ -188,15 +188,12 @@ static void take_event(struct wire_client *c, const struct link_event *event)
 		c->channel = event->channel;
 		c->is_opening = false;
 		break;
-	case LINK_EVENT_OPEN_FAILED:
-		c->is_opening = false;
-		break;
+	case LINK_EVENT_OPEN_FAILED: c->is_opening = false; break;
 	case LINK_EVENT_GONE:
 		if (c->channel == event->channel)
 			c->channel = 0;
 		break;
-	default:
-		break;
+	default: break;
 	}
 }
 
@@ -224,8 +221,8 @@ static void take_what_came(struct wire_client *c, struct instant now)
 	union socket_name names[WIRE_BATCH];
 	memset(messages, 0, sizeof(messages));
 	for (size_t i = 0; i < WIRE_BATCH; i++) {
-		parts[i] = (struct iovec){ .iov_base = c->in_frames[i],
-					   .iov_len = WIRE_FRAME_SIZE };
+		parts[i] =
+			(struct iovec){ .iov_base = c->in_frames[i], .iov_len = WIRE_FRAME_SIZE };
 		messages[i].msg_hdr = (struct msghdr){ .msg_name = &names[i],
 						       .msg_namelen = sizeof(names[i]),
 						       .msg_iov = &parts[i],
@@ -251,9 +248,8 @@ void wire_round(struct wire_client *clients, size_t count, uint64_t wait_ns)
 		say_what_is_due(&clients[i], now);
 		fds[i] = (struct pollfd){ .fd = clients[i].fd, .events = POLLIN };
 		uint64_t deadline_ns = link_deadline(clients[i].link);
-		wait_ns = earliest(wait_ns, deadline_ns > now.mono_ns ?
-						    deadline_ns - now.mono_ns :
-						    0);
+		wait_ns = earliest(wait_ns,
+				   deadline_ns > now.mono_ns ? deadline_ns - now.mono_ns : 0);
 	}
 	const struct timespec timeout = { .tv_sec = (time_t)(wait_ns / NS_PER_S),
 					  .tv_nsec = (long)(wait_ns % NS_PER_S) };

@@ -19,19 +19,19 @@ enum {
 
 struct wire_client {
 	struct link *link;
-	struct link_config config;      /* of the latest open */
+	struct link_config config; /* of the latest open */
 	uint8_t peer[PEER_ID_SIZE];
 	int fd;
 	bool is_v6;
 
 	/* What became of it. */
 	bool is_up;
-	bool is_opening;                /* a request to open a channel is under way */
+	bool is_opening; /* a request to open a channel is under way */
 	unsigned ups;
-	uint32_t down_reason;           /* of the latest DOWN */
-	uint32_t channel;               /* the latest that was opened, either way; 0: none */
+	uint32_t down_reason; /* of the latest DOWN */
+	uint32_t channel;     /* the latest that was opened, either way; 0: none */
 	uint64_t datagrams_out, datagrams_in;
-	uint64_t strays;                /* datagrams that did not come from where they were asked */
+	uint64_t strays; /* datagrams that did not come from where they were asked */
 
 	/* The test's, each may be NULL. */
 	void (*on_blob)(struct wire_client *c, uint32_t channel, struct view blob);
@@ -52,7 +52,7 @@ bool wire_file_read(const char *state_directory, struct link_config *out) MUST_C
  * no socket, no memory. */
 bool wire_client_open(struct wire_client *c, const struct link_config *file,
 		      const struct address *bind_to) MUST_CHECK;
-void wire_client_close(struct wire_client *c);      /* with a GOODBYE that nobody repeats */
+void wire_client_close(struct wire_client *c); /* with a GOODBYE that nobody repeats */
 
 /* Another socket from now on, as when the network has changed; the link is not told. */
 bool wire_client_rebind(struct wire_client *c, const struct address *bind_to) MUST_CHECK;

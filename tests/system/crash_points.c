@@ -35,12 +35,12 @@
 enum {
 	POINTS_MAX = 2000,
 	PATH_SIZE = 512,
-	MARKER = -4711,              /* a descriptor that is closed to say "now" */
+	MARKER = -4711, /* a descriptor that is closed to say "now" */
 	ENDED = 0,
 	KILLED = 1,
 	DEVICES = 3,
-	ITERATIONS = 1000,           /* of files that nobody opens: each try writes three */
-	EVENT_SIZE = 8,              /* a write of that size wakes a thread: no file */
+	ITERATIONS = 1000, /* of files that nobody opens: each try writes three */
+	EVENT_SIZE = 8,    /* a write of that size wakes a thread: no file */
 };
 
 static char folder[PATH_SIZE];
@@ -64,10 +64,10 @@ static void take_settings(struct settings *settings, const char *state)
 	static char directory[PATH_SIZE + 32];
 	struct settings_error error;
 	snprintf(directory, sizeof(directory), "--server.state_dir=%s", state);
-	const char *options[] = { "--network.listen=127.0.0.1", "--network.listen6=none",
+	const char *options[] = { "--network.listen=127.0.0.1",   "--network.listen6=none",
 				  "--server.public_ip=127.0.0.1", "--network.engine=epoll",
-				  "--network.workers=1", "--limits.sessions=64",
-				  "--limits.channels=64", directory };
+				  "--network.workers=1",          "--limits.sessions=64",
+				  "--limits.channels=64",         directory };
 	settings_init(settings);
 	for (size_t i = 0; i < COUNT_OF(options); i++)
 		if (!settings_override(settings, options[i], &error))
@@ -107,7 +107,7 @@ struct before {
 	uint8_t device_ids[DEVICES][DEVICE_ID_SIZE];
 	uint8_t server_id[SERVER_ID_SIZE];
 	uint8_t schedule_secret[KEY_SIZE], static_key[X25519_SIZE];
-	char path[STORE_PATH_SIZE_MAX + 1];     /* of the file */
+	char path[STORE_PATH_SIZE_MAX + 1]; /* of the file */
 };
 
 static void in_folder(const char *run, const char *name, char out[PATH_SIZE])
@@ -196,9 +196,18 @@ static void compromise(const char *run, enum compromised_scope scope)
 	server_destroy(s);
 }
 
-static void compromise_device(const char *run) { compromise(run, COMPROMISED_DEVICE); }
-static void compromise_file(const char *run) { compromise(run, COMPROMISED_FILE); }
-static void compromise_server(const char *run) { compromise(run, COMPROMISED_SERVER); }
+static void compromise_device(const char *run)
+{
+	compromise(run, COMPROMISED_DEVICE);
+}
+static void compromise_file(const char *run)
+{
+	compromise(run, COMPROMISED_FILE);
+}
+static void compromise_server(const char *run)
+{
+	compromise(run, COMPROMISED_SERVER);
+}
 
 static void revoke_file(const char *run)
 {
@@ -400,8 +409,7 @@ static void check_client(const char *run)
 static bool is_change(const struct user_regs_struct *r)
 {
 	switch (r->orig_rax) {
-	case SYS_write:
-		return r->rdx != EVENT_SIZE;
+	case SYS_write: return r->rdx != EVENT_SIZE;
 	case SYS_openat:
 	case SYS_open:
 		return ((r->orig_rax == SYS_openat ? r->rdx : r->rsi) & (O_CREAT | O_TRUNC)) != 0;
@@ -417,16 +425,14 @@ static bool is_change(const struct user_regs_struct *r)
 	case SYS_unlinkat:
 	case SYS_mkdir:
 	case SYS_fchmod:
-	case SYS_linkat:
-		return true;
-	default:
-		return false;
+	case SYS_linkat: return true;
+	default: return false;
 	}
 }
 
 struct trace {
 	pid_t child;
-	unsigned at;             /* the call to stop before */
+	unsigned at; /* the call to stop before */
 	unsigned seen;
 	bool is_begun;
 };

@@ -16,11 +16,11 @@
 #include "tests/support/wire_client.h"
 
 enum {
-	LENGTH_MAX = 65507,       /* the largest UDP payload over IPv4 */
-	PACE = 64,                /* datagrams between two looks whether the relay is well */
-	PACE_BYTES = 1 << 20,     /* likewise: fits its socket's buffer */
-	WARM_UP = 4096,           /* first lengths: buffers are touched for the first time */
-	GROWTH_MAX = 1 << 20,     /* bytes: an allocator's noise, no leak of 10 a datagram */
+	LENGTH_MAX = 65507,   /* the largest UDP payload over IPv4 */
+	PACE = 64,            /* datagrams between two looks whether the relay is well */
+	PACE_BYTES = 1 << 20, /* likewise: fits its socket's buffer */
+	WARM_UP = 4096,       /* first lengths: buffers are touched for the first time */
+	GROWTH_MAX = 1 << 20, /* bytes: an allocator's noise, no leak of 10 a datagram */
 	WAIT_S = 30,
 	TAKEN_MAX = 8,
 	REPEATS = 20,
@@ -29,7 +29,7 @@ enum {
 /* The third comes once and never again: the relay does not meet its device after the restart. */
 static struct wire_client clients[3];
 static unsigned received;
-static int strangers[2];          /* IPv4, IPv6 or -1 */
+static int strangers[2]; /* IPv4, IPv6 or -1 */
 static struct address relay_at[2];
 static uint64_t sent;
 static size_t unpaced_bytes;

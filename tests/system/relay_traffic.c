@@ -16,12 +16,12 @@
 #include "tests/support/wire_client.h"
 
 enum {
-	BLOBS = 50000,            /* each way */
-	WINDOW = 192,             /* on the way at most: fits every socket buffer */
+	BLOBS = 50000, /* each way */
+	WINDOW = 192,  /* on the way at most: fits every socket buffer */
 	CROWD = 200,
 	WAIT_S = 30,
 	RECONNECT_S = 20,
-	MOVE_LOSS_MAX = 64,       /* blobs in flight while the relay challenges the new address */
+	MOVE_LOSS_MAX = 64, /* blobs in flight while the relay challenges the new address */
 	TRACKED_MAX = BLOBS,
 };
 
@@ -115,8 +115,9 @@ static bool step_exchange(void *state)
 static bool exchange(struct wire_client *pair, uint32_t wanted, unsigned seconds)
 {
 	static struct inbox inboxes[2];
-	struct exchange x = { .pair = pair, .inboxes = inboxes, .wanted = wanted,
-			      .window = WINDOW };
+	struct exchange x = {
+		.pair = pair, .inboxes = inboxes, .wanted = wanted, .window = WINDOW
+	};
 	memset(inboxes, 0, sizeof(inboxes));
 	for (size_t i = 0; i < 2; i++) {
 		pair[i].state = &inboxes[i];
@@ -169,8 +170,8 @@ static void test_both_families(void)
 		report_skip("IPv4 and IPv6 meet", "no IPv6 on the loopback interface");
 		return;
 	}
-	report(open_pair(loopback(1), v6) && exchange(clients, 2000, WAIT_S),
-	       "IPv4 and IPv6 meet", "no exchange");
+	report(open_pair(loopback(1), v6) && exchange(clients, 2000, WAIT_S), "IPv4 and IPv6 meet",
+	       "no exchange");
 	report(clients[0].strays + clients[1].strays == 0, "each is answered from where it asked",
 	       "%llu strays", (unsigned long long)(clients[0].strays + clients[1].strays));
 	close_all(2);
@@ -204,8 +205,8 @@ static size_t count_sessions(const struct relay_process *relay)
 {
 	json_t *answer = relay_process_ask(relay, "sessions"), *session;
 	size_t index, count = 0;
-	json_array_foreach(json_object_get(answer, "sessions"), index, session)
-		count += json_is_true(json_object_get(session, "established"));
+	json_array_foreach(json_object_get(answer, "sessions"), index, session) count +=
+		json_is_true(json_object_get(session, "established"));
 	json_decref(answer);
 	return count;
 }

@@ -23,8 +23,8 @@ static struct link_config file;
 static bool open_some(size_t count)
 {
 	bool is_v4 = address_is_set(&file.addresses[0]);
-	const struct address here = is_v4 ? address_v4(127, 0, 0, 1, 0) :
-					    (struct address){ .ip = { [15] = 1 } };
+	const struct address here =
+		is_v4 ? address_v4(127, 0, 0, 1, 0) : (struct address){ .ip = { [15] = 1 } };
 	for (size_t i = 0; i < count; i++)
 		if (!wire_client_open(&clients[i], &file, &here))
 			return false;

@@ -18,10 +18,10 @@
 enum {
 	OFFSETS = 48,
 	VALUES = 256,
-	DATAGRAMS_MAX = 600000,   /* of one direction */
-	BLOBS = 130000,           /* of each of two clients: 520,000 datagrams in all */
+	DATAGRAMS_MAX = 600000, /* of one direction */
+	BLOBS = 130000,         /* of each of two clients: 520,000 datagrams in all */
 	CROWD = 100,
-	CROWDS = 12,              /* handshakes: CROWD times as many */
+	CROWDS = 12, /* handshakes: CROWD times as many */
 	WINDOW = 192,
 	WAIT_S = 60,
 };
@@ -35,12 +35,12 @@ static const double CHI_SQUARE_LOW = 141, CHI_SQUARE_HIGH = 415;
 
 struct direction {
 	uint64_t counts[OFFSETS][VALUES];
-	uint64_t seen[OFFSETS];           /* datagrams that reach as far */
+	uint64_t seen[OFFSETS]; /* datagrams that reach as far */
 	uint8_t (*headers)[WIRE_HEADER_SIZE];
 	size_t count;
 };
 
-static struct direction directions[2];    /* in, out */
+static struct direction directions[2]; /* in, out */
 static struct wire_client *clients;
 static unsigned received[2], sent[2];
 

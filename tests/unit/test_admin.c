@@ -48,9 +48,9 @@ static json_t *nothing(void *state, const json_t *request)
 	return NULL;
 }
 
-static const struct admin_command COMMANDS[] = {
-	{ "echo", echo }, { "big", big }, { "nothing", nothing }
-};
+static const struct admin_command COMMANDS[] = { { "echo", echo },
+						 { "big", big },
+						 { "nothing", nothing } };
 
 static int create(struct fixture *f)
 {
@@ -335,11 +335,16 @@ static void test_other_things(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_answers),	       TEST(test_bad_requests),
-		TEST(test_deep_request),       TEST(test_request_size),
-		TEST(test_clients_at_once),    TEST(test_one_too_many),
-		TEST(test_slow_client),	       TEST(test_descriptor),
-		TEST(test_socket_of_the_living), TEST(test_socket_of_the_dead),
+		TEST(test_answers),
+		TEST(test_bad_requests),
+		TEST(test_deep_request),
+		TEST(test_request_size),
+		TEST(test_clients_at_once),
+		TEST(test_one_too_many),
+		TEST(test_slow_client),
+		TEST(test_descriptor),
+		TEST(test_socket_of_the_living),
+		TEST(test_socket_of_the_dead),
 		TEST(test_other_things),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

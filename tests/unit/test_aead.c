@@ -55,7 +55,10 @@ static void refuses_any_change(void **state)
 		uint8_t *bytes;
 		size_t size;
 	} inputs[] = {
-		{ nonce, sizeof nonce }, { aad, sizeof aad }, { sealed, SIZE }, { tag, sizeof tag },
+		{ nonce, sizeof nonce },
+		{ aad, sizeof aad },
+		{ sealed, SIZE },
+		{ tag, sizeof tag },
 	};
 	for (size_t i = 0; i < COUNT_OF(inputs); i++) {
 		for (size_t at = 0; at < inputs[i].size; at++) {
@@ -183,8 +186,8 @@ static void refuses_cut_messages(void **state)
 	aead_seal(KEY_A, NONCE, view_of(NULL, 0), VIEW(zeros), sealed);
 	for (size_t size = 0; size < sizeof sealed; size++) {
 		memset(opened, 0xa5, sizeof opened);
-		assert_false(aead_open(KEY_A, NONCE, view_of(NULL, 0), view_of(sealed, size),
-				       opened));
+		assert_false(
+			aead_open(KEY_A, NONCE, view_of(NULL, 0), view_of(sealed, size), opened));
 		if (size >= AEAD_TAG_SIZE)
 			assert_memory_equal(opened, zeros, size - AEAD_TAG_SIZE);
 	}
@@ -205,15 +208,12 @@ static void best_is_one_of_the_named(void **state)
 
 #define WITH_EACH_CIPHER(test) \
 	cmocka_unit_test_prestate(test, (void *)"openssl"), \
-	cmocka_unit_test_prestate(test, (void *)"ipsec-mb")
+		cmocka_unit_test_prestate(test, (void *)"ipsec-mb")
 
 static const struct CMUnitTest TESTS[] = {
-	WITH_EACH_CIPHER(refuses_any_change),
-	WITH_EACH_CIPHER(two_keys_two_ciphertexts),
-	WITH_EACH_CIPHER(slot_is_used_again),
-	cmocka_unit_test(ciphers_agree),
-	cmocka_unit_test(opens_once_what_it_sealed),
-	cmocka_unit_test(refuses_cut_messages),
+	WITH_EACH_CIPHER(refuses_any_change),        WITH_EACH_CIPHER(two_keys_two_ciphertexts),
+	WITH_EACH_CIPHER(slot_is_used_again),        cmocka_unit_test(ciphers_agree),
+	cmocka_unit_test(opens_once_what_it_sealed), cmocka_unit_test(refuses_cut_messages),
 	cmocka_unit_test(best_is_one_of_the_named),
 };
 

@@ -191,8 +191,7 @@ static void reports_are_narrowed(void **state)
 	assert_int_equal(burn_ledger_scope(&ledger, &policy, SCOPE_DEVICE, now_ns),
 			 COMPROMISED_DEVICE);
 	burn_ledger_count(&ledger, now_ns);
-	assert_int_equal(burn_ledger_scope(&ledger, &policy, SCOPE_FILE, now_ns),
-			 COMPROMISED_FILE);
+	assert_int_equal(burn_ledger_scope(&ledger, &policy, SCOPE_FILE, now_ns), COMPROMISED_FILE);
 	burn_ledger_count(&ledger, now_ns + 1);
 	assert_int_equal(burn_ledger_scope(&ledger, &policy, SCOPE_FILE, now_ns + 1),
 			 COMPROMISED_DEVICE);

@@ -14,7 +14,8 @@ struct area {
 
 static void append(struct area *a, int level, int type, const void *data, size_t size)
 {
-	struct cmsghdr header = { .cmsg_len = CMSG_LEN(size), .cmsg_level = level,
+	struct cmsghdr header = { .cmsg_len = CMSG_LEN(size),
+				  .cmsg_level = level,
 				  .cmsg_type = type };
 	memcpy(a->bytes + a->used, &header, sizeof(header));
 	memcpy(a->bytes + a->used + CMSG_LEN(0), data, size);
@@ -31,13 +32,14 @@ static struct control_received read_area(const struct area *a, size_t size)
 static void reads_what_the_kernel_says(void **state)
 {
 	struct area a = { .used = 0 };
-	struct in_pktinfo info = { .ipi_ifindex = 1, .ipi_spec_dst.s_addr = htonl(0x7f000002),
+	struct in_pktinfo info = { .ipi_ifindex = 1,
+				   .ipi_spec_dst.s_addr = htonl(0x7f000002),
 				   .ipi_addr.s_addr = htonl(0x7fffffff) };
 	int segment = 1200;
 	uint32_t drops = 5;
 	struct address local = address_v4(127, 0, 0, 2, 0);
 	(void)state;
-	append(&a, SOL_SOCKET, SO_TIMESTAMP, "0123456789abcdef", 16);   /* not asked for */
+	append(&a, SOL_SOCKET, SO_TIMESTAMP, "0123456789abcdef", 16); /* not asked for */
 	append(&a, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
 	append(&a, IPPROTO_UDP, UDP_GRO, &segment, sizeof(segment));
 	append(&a, SOL_SOCKET, SO_RXQ_OVFL, &drops, sizeof(drops));
@@ -97,7 +99,7 @@ static void writes_source_and_segment(void **state)
 		{ "192.0.2.1:5", "192.0.2.9", 0, CMSG_SPACE(sizeof(struct in_pktinfo)) },
 		{ "[2001:db8::1]:5", "2001:db8::9", 9,
 		  CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(2) },
-		{ "192.0.2.1:5", "2001:db8::9", 0, 0 },   /* of the other family */
+		{ "192.0.2.1:5", "2001:db8::9", 0, 0 }, /* of the other family */
 		{ "[2001:db8::1]:5", "192.0.2.9", 0, 0 },
 	};
 	(void)state;

@@ -18,7 +18,9 @@ static struct directory *make(uint32_t slots)
 static struct directory_record record_of(uint8_t peer, uint8_t device, uint8_t name)
 {
 	return (struct directory_record){
-		.peer = { 1, peer }, .device = { 2, device }, .name_tag = { name },
+		.peer = { 1, peer },
+		.device = { 2, device },
+		.name_tag = { name },
 	};
 }
 

@@ -14,7 +14,7 @@ enum {
 	GRACE_S = 200,
 	GENERATION = 5000,
 	WORKERS = 3,
-	PORT_FIRST = 20000,       /* below what the system lends out */
+	PORT_FIRST = 20000, /* below what the system lends out */
 	PORT_LAST = 29999,
 };
 
@@ -180,8 +180,8 @@ static void test_busy_port(void **state)
 		const struct schedule *s = &f.doors.config.schedule;
 		const struct address taken =
 			address_v4(127, 0, 0, 1, schedule_port(s, GENERATION, 0));
-		int fd = udp_socket_open(&taken, &(struct udp_socket_options){
-							 .share_port = shared == 1 });
+		int fd = udp_socket_open(&taken,
+					 &(struct udp_socket_options){ .share_port = shared == 1 });
 		assert_true(fd >= 0);
 		assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), 0);
 		assert_int_equal(port_of(&f, GENERATION), schedule_port(s, GENERATION, 1));
@@ -302,12 +302,9 @@ static void test_rotated_by_hand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_day),
-		cmocka_unit_test(test_busy_port),
-		cmocka_unit_test(test_no_port),
-		cmocka_unit_test(test_fixed),
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_clock_is_set),
+		cmocka_unit_test(test_a_day),           cmocka_unit_test(test_busy_port),
+		cmocka_unit_test(test_no_port),         cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_random),          cmocka_unit_test(test_clock_is_set),
 		cmocka_unit_test(test_rotated_by_hand),
 	};
 	return cmocka_run_group_tests(tests, test_crypto_start, test_crypto_stop);

@@ -114,9 +114,9 @@ struct train_row {
 	const char *what;
 	size_t count;
 	uint32_t size;
-	uint32_t odd_at;        /* index of a packet of another size; beyond the end: none */
+	uint32_t odd_at; /* index of a packet of another size; beyond the end: none */
 	uint32_t odd_size;
-	uint64_t calls;         /* sendmmsg calls expected */
+	uint64_t calls; /* sendmmsg calls expected */
 };
 
 static const struct train_row TRAINS[] = {
@@ -140,7 +140,8 @@ static void make_train(const struct train_row *row, const struct path *path, str
 	static uint8_t frames[TRAIN_MAX][TRAIN_FRAME];
 	for (size_t i = 0; i < row->count; i++) {
 		memset(frames[i], (int)i, sizeof(frames[i]));
-		out[i] = (struct packet){ .data = frames[i], .size = train_size(row, i),
+		out[i] = (struct packet){ .data = frames[i],
+					  .size = train_size(row, i),
 					  .path = *path };
 	}
 }
@@ -152,7 +153,7 @@ static void expect_train(struct engine *e, const struct train_row *row, const st
 		size_t got = engine_test_receive(e, batch, ENGINE_BATCH_MAX);
 		for (size_t i = 0; i < got; i++, next++) {
 			if (train_size(row, next) == 0)
-				next++;   /* empty ones are counted, not handed out */
+				next++; /* empty ones are counted, not handed out */
 			assert_int_equal(batch[i].size, train_size(row, next));
 			assert_int_equal(batch[i].data[0], next);
 			assert_int_equal(batch[i].data[batch[i].size - 1], next);

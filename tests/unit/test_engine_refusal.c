@@ -138,9 +138,9 @@ static int try_operation(struct io_uring *ring, uint8_t op, uint8_t flags)
 static void ring_refuses_other_operations(void **state)
 {
 	static const uint8_t refused[] = {
-		IORING_OP_NOP, IORING_OP_OPENAT, IORING_OP_WRITE, IORING_OP_READV,
-		IORING_OP_SENDMSG, IORING_OP_SEND, IORING_OP_RECV, IORING_OP_CONNECT,
-		IORING_OP_ACCEPT, IORING_OP_SOCKET, IORING_OP_CLOSE, IORING_OP_SPLICE,
+		IORING_OP_NOP,      IORING_OP_OPENAT,    IORING_OP_WRITE,    IORING_OP_READV,
+		IORING_OP_SENDMSG,  IORING_OP_SEND,      IORING_OP_RECV,     IORING_OP_CONNECT,
+		IORING_OP_ACCEPT,   IORING_OP_SOCKET,    IORING_OP_CLOSE,    IORING_OP_SPLICE,
 		IORING_OP_MSG_RING, IORING_OP_URING_CMD, IORING_OP_UNLINKAT, IORING_OP_POLL_ADD,
 	};
 	struct io_uring ring;
@@ -196,7 +196,7 @@ static int send_above_mtu(const void *argument)
 		return CHILD_SKIP;
 	CHILD_CHECK(open_engine(v, &e, &port) == 0);
 	struct path path = { .remote = engine_test_loopback(v), .door = DOOR };
-	path.remote.port = port.port;   /* to itself */
+	path.remote.port = port.port; /* to itself */
 	for (size_t i = 0; i < 6; i++)
 		packets[i] = (struct packet){ .data = frames[i], .size = sizes[i], .path = path };
 	engine_send(e, packets, 6);

@@ -109,7 +109,8 @@ static void counts_drops_of_the_socket(const struct engine_variant *v)
 {
 	enum { SENT = 300, SIZE = 1000, BUFFER = 16384 };
 	struct engine *e;
-	struct engine_config config = { .kind = v->kind, .want_gro = v->gro,
+	struct engine_config config = { .kind = v->kind,
+					.want_gro = v->gro,
 					.receive_buffer_bytes = BUFFER };
 	uint8_t data[SIZE] = { 0 };
 	uint64_t got = 0;
@@ -143,14 +144,15 @@ static void survives_pending_errors(const struct engine_variant *v)
 	struct address at = engine_test_open(e, v, DOOR);
 	int client = engine_test_client(v);
 	struct address me = udp_test_address(client);
-	struct packet p = { .data = (uint8_t[]){ 1 }, .size = 1,
+	struct packet p = { .data = (uint8_t[]){ 1 },
+			    .size = 1,
 			    .path = { .remote = me, .door = DOOR } };
 	union socket_name name;
 	socklen_t size = socket_name_write(&name, &me);
 	assert_int_equal(connect(e->slots[v->v6 ? 1 : 0].fd, &name.any, size), 0);
 	for (int round = 0; round < 3; round++) {
 		close(client);
-		engine_send(e, &p, 1);   /* met by port unreachable */
+		engine_send(e, &p, 1); /* met by port unreachable */
 		client = udp_test_open(&me);
 		if (round == 1)
 			assert_int_equal(engine_receive(e, batch, 1, 0), 0);
@@ -185,11 +187,12 @@ static void does_without_gso(const struct engine_variant *v)
 	int fd = e->slots[v->v6 ? 1 : 0].fd;
 	if (v->v6)
 		assert_int_equal(setsockopt(fd, IPPROTO_UDP, UDP_NO_CHECK6_TX_OPTION, &on,
-					    sizeof(on)), 0);
+					    sizeof(on)),
+				 0);
 	else
 		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_NO_CHECK, &on, sizeof(on)), 0);
 	if (v->v6) {
-		int rx = 1, option = 102;   /* UDP_NO_CHECK6_RX */
+		int rx = 1, option = 102; /* UDP_NO_CHECK6_RX */
 		assert_int_equal(setsockopt(client, IPPROTO_UDP, option, &rx, sizeof(rx)), 0);
 	}
 	struct path path = { .remote = udp_test_address(client), .door = DOOR };
@@ -416,7 +419,8 @@ static void can_be_polled(const struct engine_variant *v)
 {
 	enum { ROUNDS = 1000 };
 	struct engine *e = engine_test_create(v);
-	struct prodder d = { .engine = e, .at = engine_test_open(e, v, DOOR),
+	struct prodder d = { .engine = e,
+			     .at = engine_test_open(e, v, DOOR),
 			     .client = engine_test_client(v) };
 	struct pollfd p = { .fd = engine_fd(e), .events = POLLIN };
 	pthread_t thread;

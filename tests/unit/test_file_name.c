@@ -25,7 +25,9 @@ static void cleans_names(void **state)
 		{ "-rf", "_rf" },
 		{ "a\nb", "a_b" },
 		{ "\x1b[31mred", "_[31mred" },
-		{ "invoice\xe2\x80\xae" "fdp.exe", "invoice_fdp.exe" },
+		{ "invoice\xe2\x80\xae"
+		  "fdp.exe",
+		  "invoice_fdp.exe" },
 		{ "caf\xe9.txt", "caf_.txt" },
 		{ "name .txt", "name .txt" },
 	};
@@ -99,7 +101,9 @@ static void numbers_copies(void **state)
 	static const struct {
 		const char *name, *second;
 	} rows[] = {
-		{ "a.txt", "a (2).txt" }, { "a", "a (2)" }, { "a.tar.gz", "a.tar (2).gz" },
+		{ "a.txt", "a (2).txt" },
+		{ "a", "a (2)" },
+		{ "a.tar.gz", "a.tar (2).gz" },
 		{ "_.x", "_ (2).x" },
 	};
 	char out[FILE_NAME_LOCAL_MAX + 1], longest[FILE_NAME_SIZE_MAX + 1];

@@ -68,24 +68,15 @@ static void put_any(struct world *w, uint32_t index)
 		world_put_bytes(w, index, view_of(bytes, random_below(&w->random, sizeof(bytes))),
 				&w->clients[client].path);
 		break;
-	case 1:
-		world_put(w, index, client, VIEW(control));
-		break;
-	case 2:
-		world_put(w, index, client, VIEW(padding));
-		break;
-	case 3:
-		world_put(w, index, client, view_of(&ping, sizeof(ping)));
-		break;
-	case 4:
-		world_put_hello(w, index, 0, VIEW(control), &w->clients[client].path);
-		break;
+	case 1: world_put(w, index, client, VIEW(control)); break;
+	case 2: world_put(w, index, client, VIEW(padding)); break;
+	case 3: world_put(w, index, client, view_of(&ping, sizeof(ping))); break;
+	case 4: world_put_hello(w, index, 0, VIEW(control), &w->clients[client].path); break;
 	case 5:
 		p = world_put_data(w, index, client, VIEW(padding), 2 * PAD_BUCKET);
 		p->data[20] ^= 1;
 		break;
-	default:
-		world_put_data(w, index, client, VIEW(padding), 2 * PAD_BUCKET);
+	default: world_put_data(w, index, client, VIEW(padding), 2 * PAD_BUCKET);
 	}
 }
 
@@ -94,8 +85,8 @@ static void batches_allocate_nothing(void **state)
 	const struct packet_cipher *cipher = packet_cipher_by_name(*state);
 
 	if (TEST_IS_SANITIZED || cipher == NULL) {
-		print_message("skipped: %s\n", cipher == NULL ? "no such cipher on this machine"
-							      : "a sanitizer owns malloc()");
+		print_message("skipped: %s\n", cipher == NULL ? "no such cipher on this machine" :
+								"a sanitizer owns malloc()");
 		skip();
 	}
 	/* The count sees what libcrypto takes, too. */

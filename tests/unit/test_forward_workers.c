@@ -307,8 +307,7 @@ static void change_something(struct changing_world *cw)
 		path.local_ip[3]++;
 		session_set_path(cw->w->clients[client].session, &path);
 		break;
-	default:
-		rekey(cw, client);
+	default: rekey(cw, client);
 	}
 }
 

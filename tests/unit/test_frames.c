@@ -19,8 +19,9 @@ static struct frame_writer *begin(struct buffer *b, size_t capacity)
 
 static const struct {
 	enum frame_type type;
-	size_t size_min;          /* of the body without a sequence number */
+	size_t size_min; /* of the body without a sequence number */
 } TYPES[] = {
+	/* clang-format off */
 	{ FRAME_ACK, 4 }, { FRAME_PING, 8 }, { FRAME_PONG, 36 }, { FRAME_PATH_CHALLENGE, 8 },
 	{ FRAME_PATH_RESPONSE, 8 }, { FRAME_PEERS_GET, 36 }, { FRAME_PEERS, 8 },
 	{ FRAME_FIND, 20 }, { FRAME_FOUND, 8 }, { FRAME_OPEN, 36 }, { FRAME_OFFER, 36 },
@@ -30,6 +31,7 @@ static const struct {
 	{ FRAME_ENROL_OFFER, 52 }, { FRAME_ENROL_CONFIRM, 0 }, { FRAME_ENROL_DONE, 16 },
 	{ FRAME_SCHEDULE, 52 }, { FRAME_BURN, 204 }, { FRAME_BURN_ACK, 20 },
 	{ 12, 0 }, { 34, 0 }, { FRAME_TYPE_LAST, 0 },
+	/* clang-format on */
 };
 
 /* Writes one frame of `type` with `size` zero bytes of body behind its sequence number. */
@@ -48,7 +50,9 @@ static void reads_what_was_written(void **state)
 	(void)state;
 	struct frame_writer *w = begin(&b, sizeof b.data);
 	assert_true(frame_put(w, FRAME_PING, VIEW_STRING("12345678")));
-	assert_true(frame_put(w, FRAME_CLOSE, VIEW_STRING("\x01\x02\x03\x04" "abcd, and more")));
+	assert_true(frame_put(w, FRAME_CLOSE,
+			      VIEW_STRING("\x01\x02\x03\x04"
+					  "abcd, and more")));
 	struct view plain = view_of(b.data, frame_pad(w));
 	assert_int_equal(plain.size, PAD_BUCKET);
 
@@ -96,21 +100,45 @@ static void refuses_what_is_malformed(void **state)
 		{ "", FRAME_NONE_LEFT },
 		{ "00", FRAME_NONE_LEFT },
 		{ "00ffff", FRAME_NONE_LEFT },
-		{ "03000800" "0102030405060708", FRAME_READ },
-		{ "03000700" "0102030405060708", FRAME_MALFORMED },  /* too small for a PING */
-		{ "03000900" "0102030405060708", FRAME_MALFORMED },  /* longer than what is there */
-		{ "03ff0800" "0102030405060708", FRAME_READ },       /* reserved byte is not read */
-		{ "03", FRAME_MALFORMED },                           /* cut head */
+		{ "03000800"
+		  "0102030405060708",
+		  FRAME_READ },
+		{ "03000700"
+		  "0102030405060708",
+		  FRAME_MALFORMED }, /* too small for a PING */
+		{ "03000900"
+		  "0102030405060708",
+		  FRAME_MALFORMED }, /* longer than what is there */
+		{ "03ff0800"
+		  "0102030405060708",
+		  FRAME_READ },            /* reserved byte is not read */
+		{ "03", FRAME_MALFORMED }, /* cut head */
 		{ "030008", FRAME_MALFORMED },
-		{ "01000000", FRAME_MALFORMED },                     /* DATA among control frames */
-		{ "30000000", FRAME_MALFORMED },                     /* type 48 */
+		{ "01000000", FRAME_MALFORMED }, /* DATA among control frames */
+		{ "30000000", FRAME_MALFORMED }, /* type 48 */
 		{ "ff000000", FRAME_MALFORMED },
-		{ "2f000400" "00000000", FRAME_READ },               /* type 47, only a sequence */
-		{ "2f000300" "000000", FRAME_MALFORMED },            /* not even that */
-		{ "0800" "0800" "00000000" "01000000", FRAME_MALFORMED }, /* no entry */
-		{ "0800" "0800" "00000000" "00000000", FRAME_READ },
-		{ "0a00" "1700" "00000000" "01000000" "000102030405060708090a0b0c0d0e",
-		  FRAME_MALFORMED },                                 /* FOUND, cut entry */
+		{ "2f000400"
+		  "00000000",
+		  FRAME_READ }, /* type 47, only a sequence */
+		{ "2f000300"
+		  "000000",
+		  FRAME_MALFORMED }, /* not even that */
+		{ "0800"
+		  "0800"
+		  "00000000"
+		  "01000000",
+		  FRAME_MALFORMED }, /* no entry */
+		{ "0800"
+		  "0800"
+		  "00000000"
+		  "00000000",
+		  FRAME_READ },
+		{ "0a00"
+		  "1700"
+		  "00000000"
+		  "01000000"
+		  "000102030405060708090a0b0c0d0e",
+		  FRAME_MALFORMED }, /* FOUND, cut entry */
 	};
 
 	(void)state;
@@ -180,9 +208,12 @@ static void pads_with_zeros(void **state)
 	static const struct {
 		size_t size, capacity, padded;
 	} rows[] = {
-		{ 1, PLAIN_SIZE_MAX, 128 },      { 128, PLAIN_SIZE_MAX, 128 },
-		{ 129, PLAIN_SIZE_MAX, 256 },    { 1190, PLAIN_SIZE_MAX, PLAIN_SIZE_MAX },
-		{ 20, 60, 60 },                  { 60, 60, 60 },
+		{ 1, PLAIN_SIZE_MAX, 128 },
+		{ 128, PLAIN_SIZE_MAX, 128 },
+		{ 129, PLAIN_SIZE_MAX, 256 },
+		{ 1190, PLAIN_SIZE_MAX, PLAIN_SIZE_MAX },
+		{ 20, 60, 60 },
+		{ 60, 60, 60 },
 		{ 0, PLAIN_SIZE_MAX, 0 },
 	};
 
@@ -251,9 +282,9 @@ static void acknowledgement_frees_and_restarts_the_clock(void **state)
 	assert_int_equal(write_at(&s, RELIABLE_FIRST_NS), 3);
 	assert_int_equal(reliable_deadline(&s), 3 * RELIABLE_FIRST_NS);
 
-	reliable_acknowledge(&s, 7, 2 * RELIABLE_FIRST_NS);       /* nothing new */
-	reliable_acknowledge(&s, 6, 2 * RELIABLE_FIRST_NS);       /* old */
-	reliable_acknowledge(&s, 11, 2 * RELIABLE_FIRST_NS);      /* never put */
+	reliable_acknowledge(&s, 7, 2 * RELIABLE_FIRST_NS);  /* nothing new */
+	reliable_acknowledge(&s, 6, 2 * RELIABLE_FIRST_NS);  /* old */
+	reliable_acknowledge(&s, 11, 2 * RELIABLE_FIRST_NS); /* never put */
 	assert_int_equal(s.count, 3);
 	assert_int_equal(reliable_deadline(&s), 3 * RELIABLE_FIRST_NS);
 
@@ -391,8 +422,8 @@ static void send_all(struct ends *e, uint64_t now_ns)
 		pipe_send(&e->there, view_of(b.data, b.writer.size), now_ns);
 	if (e->receiver.is_ack_due) {
 		struct wire_ack ack = { .next = store_le32(e->receiver.next) };
-		assert_true(frame_put(begin(&b, sizeof b.data), FRAME_ACK,
-				      view_of(&ack, sizeof ack)));
+		assert_true(
+			frame_put(begin(&b, sizeof b.data), FRAME_ACK, view_of(&ack, sizeof ack)));
 		pipe_send(&e->back, view_of(b.data, b.writer.size), now_ns);
 		e->receiver.is_ack_due = false;
 	}

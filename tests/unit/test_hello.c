@@ -150,18 +150,12 @@ static void changes_of_the_parties_are_refused(void **state)
 
 		pair_init(&p, row == 3 ? CREDENTIAL_DEVICE : CREDENTIAL_FILE);
 		switch (row) {
-		case 0: /* meant for another relay key */
-			p.client.server_public[0] ^= 1;
-			break;
-		case 1: /* meant for another installation */
-			p.client.server_id[0] ^= 1;
-			break;
+		case 0: /* meant for another relay key */ p.client.server_public[0] ^= 1; break;
+		case 1: /* meant for another installation */ p.client.server_id[0] ^= 1; break;
 		case 2: /* signed by another identity than the one it names */
 			p.client.identity.public[0] ^= 1;
 			break;
-		case 3: /* somebody else's device id */
-			p.client.id[DEVICE_ID_SIZE - 1] ^= 1;
-			break;
+		case 3: /* somebody else's device id */ p.client.id[DEVICE_ID_SIZE - 1] ^= 1; break;
 		case 4: /* a credential of no known kind */
 			p.client.credential = (enum wire_credential)3;
 			break;
@@ -184,11 +178,14 @@ static void forge_hello(struct pair *p, struct wire_hello_payload *payload, bool
 	memcpy(prologue, PROTOCOL_NAME, sizeof(PROTOCOL_NAME) - 1);
 	memcpy(prologue + sizeof(PROTOCOL_NAME) - 1, p->server.server_id, SERVER_ID_SIZE);
 	noise_init(&forger, &(struct noise_config){
-		.pattern = &NOISE_IKPSK2, .is_initiator = true,
-		.prologue = VIEW(prologue), .static_key = &p->client.device,
-		.remote_static = p->client.server_public, .psks = { PSK },
-		.random = &p->random,
-	});
+				    .pattern = &NOISE_IKPSK2,
+				    .is_initiator = true,
+				    .prologue = VIEW(prologue),
+				    .static_key = &p->client.device,
+				    .remote_static = p->client.server_public,
+				    .psks = { PSK },
+				    .random = &p->random,
+			    });
 	assert_true(noise_write_tokens(&forger, message, HELLO_NOISE_SIZE, &size));
 	memcpy(part + 16, forger.payload_hash, HASH_SIZE);
 	if (is_signed)
@@ -235,8 +232,8 @@ static void odd_payloads_are_refused(void **state)
 		uint8_t value;
 	} rows[] = {
 		{ offsetof(struct wire_hello_payload, zero), 1 },
-		{ offsetof(struct wire_hello_payload, datagram_max) + 1, 1 },   /* under 512 */
-		{ offsetof(struct wire_hello_payload, timestamp_s) + 7, 0xff }, /* overflow */
+		{ offsetof(struct wire_hello_payload, datagram_max) + 1, 1 },    /* under 512 */
+		{ offsetof(struct wire_hello_payload, timestamp_s) + 7, 0xff },  /* overflow */
 		{ offsetof(struct wire_hello_payload, timestamp_ns) + 3, 0xff }, /* over a second */
 	};
 

@@ -12,11 +12,11 @@ enum {
 	INTERVAL_S = 3600,
 	NOTICE_S = 120,
 	GRACE_S = 300,
-	VALIDITY_S = 5400,        /* three generations, from the middle of one */
-	ITERATIONS = 1000,        /* far too few, but for a test */
+	VALIDITY_S = 5400, /* three generations, from the middle of one */
+	ITERATIONS = 1000, /* far too few, but for a test */
 	DEVICES = 7,
 	OPEN_PORT = 45454,
-	NOW_S = 1795300000,       /* 2026-11-21 22:26:40 UTC, 1600 s into its generation */
+	NOW_S = 1795300000, /* 2026-11-21 22:26:40 UTC, 1600 s into its generation */
 };
 
 static const uint64_t NOW_NS = NOW_S * NS_PER_S;
@@ -58,8 +58,8 @@ static void make_doors(struct fixture *f, enum door_mode mode)
 	};
 	memset(config.schedule.secret, 0x5c, KEY_SIZE);
 	doors_init(&f->doors, &config);
-	f->doors.open[1] = (struct open_door){ .generation = GENERATION, .port = OPEN_PORT,
-					       .is_open = true };
+	f->doors.open[1] =
+		(struct open_door){ .generation = GENERATION, .port = OPEN_PORT, .is_open = true };
 	schedule_door_key(&config.schedule, GENERATION, f->doors.open[1].key);
 }
 
@@ -123,8 +123,7 @@ static void open_file(const struct fixture *f, const char *path, struct security
 		.iterations_max = ITERATIONS,
 	};
 	size_t size = read_bytes(path, text);
-	enum security_file_status status =
-		security_file_open(&reader, view_of(text, size), out);
+	enum security_file_status status = security_file_open(&reader, view_of(text, size), out);
 	assert_string_equal(security_file_status_text(status),
 			    security_file_status_text(SECURITY_FILE_OK));
 }
@@ -351,9 +350,9 @@ static int start_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_contents), TEST(test_doors),	       TEST(test_random_ports),
-		TEST(test_no_two_alike), TEST(test_names),     TEST(test_path_by_request),
-		TEST(test_not_kept), TEST(test_not_written),   TEST(test_no_address),
+		TEST(test_contents),     TEST(test_doors),       TEST(test_random_ports),
+		TEST(test_no_two_alike), TEST(test_names),       TEST(test_path_by_request),
+		TEST(test_not_kept),     TEST(test_not_written), TEST(test_no_address),
 		TEST(test_sweep),
 	};
 	return cmocka_run_group_tests(tests, start_all, test_crypto_stop);

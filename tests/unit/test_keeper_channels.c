@@ -220,7 +220,8 @@ static void an_offer_is_refused(void **state)
 {
 	static const struct {
 		uint32_t said, heard;
-	} rows[] = { { REASON_REFUSED, REASON_REFUSED }, { REASON_NONE, REASON_REFUSED },
+	} rows[] = { { REASON_REFUSED, REASON_REFUSED },
+		     { REASON_NONE, REASON_REFUSED },
 		     { REASON_LIMIT, REASON_LIMIT } };
 	struct lobby *l = make(2);
 

@@ -233,8 +233,13 @@ static void each_frame_counts_once_and_in_order(void **state)
 static void unknown_frames_are_acknowledged(void **state)
 {
 	static const enum frame_type types[] = {
-		FRAME_OFFER, FRAME_OPENED, FRAME_OPEN_FAILED, FRAME_GONE, FRAME_PORT_NEXT,
-		(enum frame_type)40, (enum frame_type)FRAME_TYPE_LAST,
+		FRAME_OFFER,
+		FRAME_OPENED,
+		FRAME_OPEN_FAILED,
+		FRAME_GONE,
+		FRAME_PORT_NEXT,
+		(enum frame_type)40,
+		(enum frame_type)FRAME_TYPE_LAST,
 	};
 	struct lobby *l = make(1);
 	const uint8_t body[64] = { 0 };

@@ -143,11 +143,10 @@ static void holders_are_told_why_not(void **state)
 		if (rows[i].is_draining)
 			keeper_drain(l->keeper);
 		/* By hand: lobby_hello() has the relay's clock. */
-		uint64_t timestamp_ns = l->now.wall_ns +
-					(uint64_t)rows[i].clock_off_s * NS_PER_S;
+		uint64_t timestamp_ns = l->now.wall_ns + (uint64_t)rows[i].clock_off_s * NS_PER_S;
 		struct view_out out = { plain + WIRE_HEADER_SIZE, sizeof plain - WIRE_OVERHEAD };
-		size_t size = hello_write(&c->noise, &c->hello, timestamp_ns, NULL, &l->random,
-					  out);
+		size_t size =
+			hello_write(&c->noise, &c->hello, timestamp_ns, NULL, &l->random, out);
 		c->has_noise = true;
 		c->hello_size = (uint32_t)door_seal(l->keys.c2s_handshake, l->hide, WIRE_HELLO,
 						    &l->random, plain, size);
@@ -234,8 +233,8 @@ static void a_cookie_lives_for_two_lifetimes_at_most(void **state)
 
 static void a_prefix_has_its_rate(void **state)
 {
-	struct lobby *l = lobby_create(&(struct lobby_config){ .clients = 2, .slots = 64,
-							       .rate_per_s = 1, .burst = 3 });
+	struct lobby *l = lobby_create(
+		&(struct lobby_config){ .clients = 2, .slots = 64, .rate_per_s = 1, .burst = 3 });
 
 	(void)state;
 	for (unsigned i = 0; i < 5; i++)
@@ -257,8 +256,8 @@ static void a_prefix_has_its_rate(void **state)
 static void the_unproved_get_a_quarter(void **state)
 {
 	enum { CLIENTS = 8, SLOTS = 16 };
-	struct lobby *l = lobby_create(&(struct lobby_config){ .clients = CLIENTS,
-							       .slots = SLOTS });
+	struct lobby *l =
+		lobby_create(&(struct lobby_config){ .clients = CLIENTS, .slots = SLOTS });
 
 	(void)state;
 	for (uint32_t i = 0; i < CLIENTS; i++) {
@@ -277,8 +276,8 @@ static void the_unproved_get_a_quarter(void **state)
 static void a_full_table_says_so(void **state)
 {
 	enum { SLOTS = 4 };
-	struct lobby *l = lobby_create(&(struct lobby_config){ .clients = SLOTS + 1,
-							       .slots = SLOTS });
+	struct lobby *l =
+		lobby_create(&(struct lobby_config){ .clients = SLOTS + 1, .slots = SLOTS });
 	const struct wire_goodbye bye = { .reason = store_le32(REASON_DONE) };
 
 	(void)state;

@@ -202,7 +202,10 @@ static void lost_news_are_found_out(void **state)
 static void stale_upcalls_are_nothing(void **state)
 {
 	static const enum upcall_kind kinds[] = {
-		UPCALL_CONTROL, UPCALL_PATH, UPCALL_ESTABLISHED, UPCALL_FORGERIES,
+		UPCALL_CONTROL,
+		UPCALL_PATH,
+		UPCALL_ESTABLISHED,
+		UPCALL_FORGERIES,
 	};
 	struct lobby *l = make(1);
 	struct session_id id = l->clients[0].session.id;
@@ -210,7 +213,9 @@ static void stale_upcalls_are_nothing(void **state)
 	(void)state;
 	id.generation++;
 	for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-		struct upcall u = { .kind = kinds[i], .session = id, .datagram_size = 1000,
+		struct upcall u = { .kind = kinds[i],
+				    .session = id,
+				    .datagram_size = 1000,
 				    .path = l->clients[0].path };
 		keeper_upcall(l->keeper, &u, 0, l->now);
 	}
@@ -305,7 +310,8 @@ static void a_challenge_grows_old(void **state)
 static void a_challenge_is_no_amplifier(void **state)
 {
 	struct lobby *l = make(1);
-	struct upcall u = { .kind = UPCALL_PATH, .session = l->clients[0].session.id,
+	struct upcall u = { .kind = UPCALL_PATH,
+			    .session = l->clients[0].session.id,
 			    .path = l->clients[0].path };
 	unsigned sent = 0;
 

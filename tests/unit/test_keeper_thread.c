@@ -6,8 +6,8 @@ enum { ITEMS = 300 };
 
 static struct crew *start(void)
 {
-	return crew_create(&(struct crew_config){
-		.engine = ENGINE_EPOLL, .workers = 2, .has_keeper = true });
+	return crew_create(
+		&(struct crew_config){ .engine = ENGINE_EPOLL, .workers = 2, .has_keeper = true });
 }
 
 struct look {

@@ -48,8 +48,8 @@ static struct session *sessions_create(void)
 
 static const uint8_t *raw(const struct session *s, unsigned epoch, enum key_direction direction)
 {
-	return direction == KEY_SEND ? s->epochs[epoch & 1].send.key
-				     : s->epochs[epoch & 1].receive.key;
+	return direction == KEY_SEND ? s->epochs[epoch & 1].send.key :
+				       s->epochs[epoch & 1].receive.key;
 }
 
 static void check(struct key_cache *c, const struct session *s, unsigned epoch,

@@ -104,7 +104,7 @@ static void answers_a_cookie(void **state)
 
 	(void)state;
 	w->relay.wants_cookie = true;
-	assert_true(link_world_run_until_up(w, 1, 200 * NS_PER_MS));   /* at once */
+	assert_true(link_world_run_until_up(w, 1, 200 * NS_PER_MS)); /* at once */
 	assert_int_equal(w->relay.hellos, 2);
 	assert_int_equal(w->relay.cookies, 1);
 	link_world_destroy(w);
@@ -122,7 +122,7 @@ static void bounds_what_cookies_cause(void **state)
 	(void)state;
 	w->relay.is_never_content = true;
 	link_world_run(w, 10 * NS_PER_S);
-	assert_in_range(w->relay.hellos, 5, 5 * 4);   /* regular ones, and three each at once */
+	assert_in_range(w->relay.hellos, 5, 5 * 4); /* regular ones, and three each at once */
 
 	w->is_cut = true;
 	unsigned sent = w->sent;
@@ -228,7 +228,7 @@ static void gives_up_only_where_trying_is_no_use(void **state)
 			assert_int_equal(w->relay.hellos, 1);
 			assert_int_equal(link_deadline(w->link), NEVER);
 		} else {
-			assert_in_range(w->relay.hellos, 5, 7);   /* slowly */
+			assert_in_range(w->relay.hellos, 5, 7); /* slowly */
 		}
 		w->relay.status = STATUS_OK;
 		assert_int_equal(link_world_run_until_up(w, 1, 13 * NS_PER_S), !rows[i].is_final);
@@ -282,16 +282,15 @@ static void needs_one_address_and_one_door(void **state)
 static void finds_the_door_of_a_file(void **state)
 {
 	static const struct {
-		int64_t now_s;           /* by our clock, from the begin of the second door */
-		unsigned door;           /* that the relay listens at */
+		int64_t now_s; /* by our clock, from the begin of the second door */
+		unsigned door; /* that the relay listens at */
 		uint64_t within_s;
 	} rows[] = {
-		{ 10, 1, 1 },            /* the present one */
-		{ 10, 0, 2 },            /* in grace: second try */
-		{ 3500, 2, 2 },          /* announced: second try */
-		{ 1800, 0, 90 },         /* out of all windows: in time */
-		{ 1800, 2, 90 },
-		{ 90000, 0, 20 },        /* our clock is a day off: none is likelier */
+		{ 10, 1, 1 },                        /* the present one */
+		{ 10, 0, 2 },                        /* in grace: second try */
+		{ 3500, 2, 2 },                      /* announced: second try */
+		{ 1800, 0, 90 },                     /* out of all windows: in time */
+		{ 1800, 2, 90 },   { 90000, 0, 20 }, /* our clock is a day off: none is likelier */
 		{ -90000, 2, 20 },
 	};
 
@@ -321,8 +320,8 @@ static void finds_the_door_of_a_file(void **state)
 static void finds_the_door_of_the_schedule(void **state)
 {
 	static const struct {
-		int64_t offset_s;        /* of our clock from the begin of the generation */
-		int generation;          /* that the relay listens at, from the one of our clock */
+		int64_t offset_s; /* of our clock from the begin of the generation */
+		int generation;   /* that the relay listens at, from the one of our clock */
 		unsigned draw;
 		uint64_t within_s;
 	} rows[] = {

@@ -26,8 +26,10 @@ static struct link_world *connected(uint64_t seed)
 static void moves_to_the_next_door_in_time(void **state)
 {
 	struct link_world *w = connected(test_seed());
-	struct wire_port_next next = { .door = store_le64(1001), .port = store_le16(50001),
-				       .seconds_left = store_le32(30), .key = { 5 } };
+	struct wire_port_next next = { .door = store_le64(1001),
+				       .port = store_le16(50001),
+				       .seconds_left = store_le32(30),
+				       .key = { 5 } };
 	struct wire_port_next nowhere = { .door = store_le64(1002) };
 
 	(void)state;

@@ -5,7 +5,7 @@
 
 static const struct wire_schedule SCHEDULE = {
 	.secret = { 7 },
-	.interval_s = { { 0x10, 0x0e } },        /* 3600 */
+	.interval_s = { { 0x10, 0x0e } }, /* 3600 */
 	.port_first = { { 0x00, 0xc0 } },
 	.port_last = { { 0xff, 0xff } },
 };
@@ -50,7 +50,7 @@ static void enrols_step_by_step(void **state)
 	assert_int_equal(w->last.type, LINK_EVENT_ENROL);
 	assert_memory_equal(&w->last.schedule, &SCHEDULE, sizeof SCHEDULE);
 	memcpy(psk, w->last.psk, KEY_SIZE);
-	assert_int_equal(confirmations(w), 0); /* it is the application's word */
+	assert_int_equal(confirmations(w), 0);  /* it is the application's word */
 	done(w, w->config.hello.device.public); /* too early: not taken */
 	assert_int_equal(w->last.type, LINK_EVENT_ENROL);
 

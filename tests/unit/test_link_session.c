@@ -23,8 +23,8 @@ static struct link_world *connected(uint64_t seed)
 static void keeps_the_session_alive(void **state)
 {
 	static const struct {
-		uint16_t keepalive_s;    /* as the relay says */
-		unsigned least, most;    /* PINGs in 1000 s */
+		uint16_t keepalive_s; /* as the relay says */
+		unsigned least, most; /* PINGs in 1000 s */
 	} rows[] = {
 		{ 0, 36, 45 }, { 25, 36, 45 }, { 10, 90, 112 }, { 1, 180, 223 }, { 60000, 10, 13 },
 	};
@@ -67,7 +67,7 @@ static void reconnects_after_a_restart(void **state)
 		uint64_t blob_interval_ns, within_ns;
 	} rows[] = {
 		{ 100 * NS_PER_MS, 15 * NS_PER_S },
-		{ 0, 40 * NS_PER_S },            /* keepalive, and then as above */
+		{ 0, 40 * NS_PER_S }, /* keepalive, and then as above */
 	};
 
 	(void)state;
@@ -77,7 +77,7 @@ static void reconnects_after_a_restart(void **state)
 		relay_end_restart(&w->relay);
 		assert_true(link_world_run_until_up(w, 2, rows[i].within_ns));
 		assert_int_equal(status_of(w).handshakes, 2);
-		assert_int_equal(w->downs, 0);   /* the old session was usable until then */
+		assert_int_equal(w->downs, 0); /* the old session was usable until then */
 		link_world_destroy(w);
 	}
 }
@@ -99,7 +99,7 @@ static void survives_an_outage(void **state)
 	assert_int_equal(status_of(w).handshakes, 1);
 	unsigned hellos = w->relay.hellos;
 	link_world_run(w, 60 * NS_PER_S);
-	assert_int_equal(w->relay.hellos, hellos);   /* it does not go on seeking */
+	assert_int_equal(w->relay.hellos, hellos); /* it does not go on seeking */
 	link_world_destroy(w);
 }
 
@@ -169,7 +169,7 @@ static void takes_a_goodbye(void **state)
 	static const struct {
 		enum wire_reason reason;
 		bool is_final;
-		uint64_t least_ns, most_ns;      /* until it is up again */
+		uint64_t least_ns, most_ns; /* until it is up again */
 	} rows[] = {
 		{ REASON_STOPPING, false, NS_PER_S, 3 * NS_PER_S },
 		{ REASON_IDLE, false, NS_PER_S, 3 * NS_PER_S },
@@ -186,7 +186,7 @@ static void takes_a_goodbye(void **state)
 		assert_true(relay_end_put(&w->relay, FRAME_GOODBYE, view_of(&body, sizeof body)));
 		uint64_t then_ns = w->now.mono_ns;
 		link_world_run(w, 200 * NS_PER_MS);
-		assert_int_equal(w->relay.live.sender.count, 0);   /* acknowledged */
+		assert_int_equal(w->relay.live.sender.count, 0); /* acknowledged */
 		assert_int_equal(w->downs, !rows[i].is_final);
 		assert_int_equal(w->refusals, rows[i].is_final);
 		assert_int_equal(rows[i].is_final ? STATUS_REVOKED : (int)rows[i].reason,
@@ -289,8 +289,10 @@ static void tells_of_channels(void **state)
 {
 	struct link_world *w = connected(test_seed());
 	struct wire_offer offer = { .channel = store_le32(11), .peer = { 1, 2, 3 } };
-	struct wire_opened opened = { .request = store_le32(21), .channel = store_le32(22),
-				      .peer = { 4, 5, 6 }, .is_initiator = 1 };
+	struct wire_opened opened = { .request = store_le32(21),
+				      .channel = store_le32(22),
+				      .peer = { 4, 5, 6 },
+				      .is_initiator = 1 };
 	struct wire_open_failed failed = { .request = store_le32(31),
 					   .reason = store_le32(REASON_ABSENT) };
 	struct wire_channel_reason gone = { .channel = store_le32(41),
@@ -372,8 +374,7 @@ static void state_events_push_out_stale_ones(void **state)
 	(void)state;
 	w->leaves_events = true;
 	for (unsigned i = 0; i < 5; i++)
-		assert_true(
-			relay_end_put(&w->relay, FRAME_OFFER, view_of(&offer, sizeof offer)));
+		assert_true(relay_end_put(&w->relay, FRAME_OFFER, view_of(&offer, sizeof offer)));
 	assert_true(relay_end_put(&w->relay, FRAME_GOODBYE, view_of(&goodbye, sizeof goodbye)));
 	link_world_run(w, NS_PER_S / 10);
 	w->leaves_events = false;
@@ -444,7 +445,7 @@ static void asks_until_answered(void **state)
 	w->loss_percent = 0;
 	assert_int_equal(w->last.type, LINK_EVENT_FOUND);
 	assert_int_equal(w->last.request, found);
-	assert_int_equal(w->events, 3);   /* once, however often it was asked */
+	assert_int_equal(w->events, 3); /* once, however often it was asked */
 	link_world_destroy(w);
 }
 

@@ -74,7 +74,9 @@ static void test_hostile_text(void **state)
 		{ "tab\there", "tab?here" },
 		{ "\x1b[2J", "?[2J" },
 		{ "del\x7f", "del?" },
-		{ "\xc2\x9b" "31m", "??31m" },
+		{ "\xc2\x9b"
+		  "31m",
+		  "??31m" },
 		{ "\xff\xfe", "??" },
 		{ "100%s%n", "100%s%n" },
 	};
@@ -229,7 +231,7 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),	  cmocka_unit_test(test_hostile_text),
+		cmocka_unit_test(test_text),      cmocka_unit_test(test_hostile_text),
 		cmocka_unit_test(test_long_text), cmocka_unit_test(test_json),
 		cmocka_unit_test(test_addresses), cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_limit),

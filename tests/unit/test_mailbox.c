@@ -10,7 +10,7 @@
 struct note {
 	uint32_t writer;
 	uint32_t number;
-	uint64_t check;      /* made of the two: a torn copy shows */
+	uint64_t check; /* made of the two: a torn copy shows */
 };
 
 static uint64_t check_of(uint32_t writer, uint32_t number)
@@ -99,7 +99,10 @@ static void wakes_for_what_was_put(void **state)
 {
 	int wakes = 0;
 	struct mailbox_config config = {
-		.item_size = 1, .capacity = 2, .wake = count_wake, .wake_state = &wakes,
+		.item_size = 1,
+		.capacity = 2,
+		.wake = count_wake,
+		.wake_state = &wakes,
 	};
 	struct mailbox *m = mailbox_create(&config);
 	(void)state;

@@ -3,27 +3,41 @@
 
 #include "tests/support/test.h"
 
+/* clang-format off */
 #define TRANSFER { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 }
+/* clang-format on */
 
 static const struct message SAMPLES[] = {
-	{ .type = MESSAGE_TEXT, .id = 0x1122334455667788, .time_ms = 1700000000123,
+	{ .type = MESSAGE_TEXT,
+	  .id = 0x1122334455667788,
+	  .time_ms = 1700000000123,
 	  .body = VIEW_STRING("na\xc3\xafve\nsecond line") },
 	{ .type = MESSAGE_RECEIPT, .id = UINT64_MAX, .receipt = RECEIPT_DELIVERED },
 	{ .type = MESSAGE_RECEIPT, .id = 7, .receipt = RECEIPT_READ },
-	{ .type = MESSAGE_FILE_OFFER, .transfer = TRANSFER, .size = FILE_SIZE_MAX,
-	  .sha256 = { 9, 8, 7 }, .body = VIEW_STRING("holiday.jpg") },
+	{ .type = MESSAGE_FILE_OFFER,
+	  .transfer = TRANSFER,
+	  .size = FILE_SIZE_MAX,
+	  .sha256 = { 9, 8, 7 },
+	  .body = VIEW_STRING("holiday.jpg") },
 	{ .type = MESSAGE_FILE_OFFER, .transfer = TRANSFER, .body = VIEW_STRING("empty") },
 	{ .type = MESSAGE_FILE_ANSWER, .transfer = TRANSFER, .is_accepted = true, .stream = 1 },
-	{ .type = MESSAGE_FILE_ANSWER, .transfer = TRANSFER, .is_accepted = true,
-	  .stream = DELIVERY_STREAMS - 1, .offset = FILE_SIZE_MAX },
+	{ .type = MESSAGE_FILE_ANSWER,
+	  .transfer = TRANSFER,
+	  .is_accepted = true,
+	  .stream = DELIVERY_STREAMS - 1,
+	  .offset = FILE_SIZE_MAX },
 	{ .type = MESSAGE_FILE_ANSWER, .transfer = TRANSFER },
 	{ .type = MESSAGE_FILE_DONE, .transfer = TRANSFER },
 	{ .type = MESSAGE_FILE_RESULT, .transfer = TRANSFER, .result = FILE_RESULT_OK },
-	{ .type = MESSAGE_FILE_RESULT, .transfer = TRANSFER, .result = FILE_RESULT_FAILED,
+	{ .type = MESSAGE_FILE_RESULT,
+	  .transfer = TRANSFER,
+	  .result = FILE_RESULT_FAILED,
 	  .body = VIEW_STRING("no space left on device") },
 	{ .type = MESSAGE_FILE_CANCEL, .transfer = TRANSFER },
 	{ .type = MESSAGE_FILE_CANCEL, .transfer = TRANSFER, .body = VIEW_STRING("changed") },
-	{ .type = MESSAGE_FILE_CHUNK, .transfer = TRANSFER, .offset = 32768,
+	{ .type = MESSAGE_FILE_CHUNK,
+	  .transfer = TRANSFER,
+	  .offset = 32768,
 	  .body = VIEW_STRING("\xff\xfe not text \x80") },
 };
 
@@ -114,27 +128,27 @@ static void refuses_bad_fields(void **state)
 		size_t sample, at;
 		uint8_t value;
 	} rows[] = {
-		{ 0, 0, 0 },    /* no type */
+		{ 0, 0, 0 }, /* no type */
 		{ 0, 0, 9 },
 		{ 0, 0, 255 },
-		{ 0, 1, 1 },    /* reserved */
-		{ 0, 22, 0xff },/* text that is not UTF-8 */
-		{ 1, 1, 0 },    /* receipt of nothing */
+		{ 0, 1, 1 },     /* reserved */
+		{ 0, 22, 0xff }, /* text that is not UTF-8 */
+		{ 1, 1, 0 },     /* receipt of nothing */
 		{ 1, 1, 3 },
-		{ 3, 25, 0x11 },/* a byte above the largest size */
-		{ 3, 60, '.' }, /* hidden name */
+		{ 3, 25, 0x11 }, /* a byte above the largest size */
+		{ 3, 60, '.' },  /* hidden name */
 		{ 3, 63, '/' },
 		{ 3, 64, 0x1b },
-		{ 5, 1, 2 },    /* neither yes nor no */
-		{ 5, 2, 0 },    /* accepted, on no stream or a wrong one */
+		{ 5, 1, 2 }, /* neither yes nor no */
+		{ 5, 2, 0 }, /* accepted, on no stream or a wrong one */
 		{ 5, 2, DELIVERY_STREAMS },
-		{ 7, 2, 1 },    /* refused, but with a stream */
-		{ 7, 20, 1 },   /* and with an offset */
-		{ 10, 1, 3 },   /* unknown result */
+		{ 7, 2, 1 },  /* refused, but with a stream */
+		{ 7, 20, 1 }, /* and with an offset */
+		{ 10, 1, 3 }, /* unknown result */
 		{ 10, 21, 0xff },
 		{ 10, 21, 0x1b }, /* a reason that would speak to the terminal */
 		{ 12, 21, '\n' },
-		{ 13, 27, 1 },  /* chunk beyond the end of any file */
+		{ 13, 27, 1 }, /* chunk beyond the end of any file */
 	};
 	uint8_t bytes[256];
 	struct message m;
@@ -187,7 +201,7 @@ static void keeps_to_sizes(void **state)
 	static const struct {
 		size_t sample, largest;
 	} rows[] = {
-		{ 0, MESSAGE_TEXT_MAX }, { 3, FILE_NAME_SIZE_MAX }, { 9, MESSAGE_REASON_MAX },
+		{ 0, MESSAGE_TEXT_MAX },    { 3, FILE_NAME_SIZE_MAX }, { 9, MESSAGE_REASON_MAX },
 		{ 11, MESSAGE_REASON_MAX }, { 13, MESSAGE_CHUNK_MAX },
 	};
 	static uint8_t bytes[DELIVERY_MESSAGE_MAX + 1], body[DELIVERY_MESSAGE_MAX];

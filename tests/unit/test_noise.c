@@ -205,7 +205,9 @@ static void refuses_another_psk(void **state)
 static void refuses_another_prologue(void **state)
 {
 	static const struct mismatch rows[] = {
-		{ &NOISE_IKPSK2, 0 }, { &NOISE_XX, 1 }, { &NOISE_NNPSK0, 0 },
+		{ &NOISE_IKPSK2, 0 },
+		{ &NOISE_XX, 1 },
+		{ &NOISE_NNPSK0, 0 },
 	};
 
 	(void)state;
@@ -291,7 +293,8 @@ static void keeps_to_capacity(void **state)
 			size = 0;
 			memset(out, 0xa5, sizeof out);
 			assert_int_equal(noise_write(&copy, VIEW_STRING("answer"), out, capacity,
-						     &size), capacity == letter.size);
+						     &size),
+					 capacity == letter.size);
 			assert_int_equal(out[capacity], 0xa5);
 		}
 		stop(sides);
@@ -341,8 +344,8 @@ static void writes_in_two_steps(void **state)
 	write_letter(&at_once, &a, VIEW_STRING("signed"));
 	/* Appended to what is in the buffer already. */
 	assert_true(noise_write_tokens(&in_steps, b.bytes, sizeof b.bytes, &b.size));
-	assert_true(noise_write_payload(&in_steps, VIEW_STRING("signed"), b.bytes,
-					sizeof b.bytes, &b.size));
+	assert_true(noise_write_payload(&in_steps, VIEW_STRING("signed"), b.bytes, sizeof b.bytes,
+					&b.size));
 	assert_int_equal(b.size, a.size + 3);
 	assert_memory_equal(a.bytes, b.bytes + 3, a.size);
 	assert_true(read_letter(&reader, &a));
@@ -373,8 +376,8 @@ static void psk_is_set_late(void **state)
 
 #define WITH_EACH_PATTERN(test) \
 	cmocka_unit_test_prestate(test, (void *)&NOISE_IKPSK2), \
-	cmocka_unit_test_prestate(test, (void *)&NOISE_XX), \
-	cmocka_unit_test_prestate(test, (void *)&NOISE_NNPSK0)
+		cmocka_unit_test_prestate(test, (void *)&NOISE_XX), \
+		cmocka_unit_test_prestate(test, (void *)&NOISE_NNPSK0)
 
 static const struct CMUnitTest TESTS[] = {
 	WITH_EACH_PATTERN(both_sides_agree),

@@ -169,8 +169,8 @@ static void handshake_datagram(void **state)
 	count_up(body.hello_tag, sizeof body.hello_tag, 0xc0);
 	count_up(body.cookie, sizeof body.cookie, 0xd0);
 	memcpy(packet + WIRE_HEADER_SIZE, &body, sizeof body);
-	size_t size = door_seal(keys.s2c_handshake, hide, WIRE_COOKIE, &random, packet,
-				sizeof body);
+	size_t size =
+		door_seal(keys.s2c_handshake, hide, WIRE_COOKIE, &random, packet, sizeof body);
 	check_bytes("COOKIE", view_of(packet, size));
 	mask_destroy(hide);
 }
@@ -290,8 +290,8 @@ static void peers(void **state)
 	bool is_lower = memcmp(one.id, two.id, PEER_ID_SIZE) < 0;
 	struct peer *peer = peer_create(&config);
 	assert_non_null(peer);
-	check_bytes("a2b handshake", view_of(is_lower ? peer->send_key : peer->receive_key,
-					     KEY_SIZE));
+	check_bytes("a2b handshake",
+		    view_of(is_lower ? peer->send_key : peer->receive_key, KEY_SIZE));
 	peer_destroy(peer);
 }
 

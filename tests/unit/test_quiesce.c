@@ -53,8 +53,7 @@ static void test_nobody_holds_what_was_removed(void **state)
 	quiesce_init(&w.quiesce, READERS);
 	for (unsigned i = 0; i < READERS; i++) {
 		readers[i] = (struct reader){ .world = &w, .index = i };
-		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_on, &readers[i]),
-				 0);
+		assert_int_equal(pthread_create(&readers[i].thread, NULL, read_on, &readers[i]), 0);
 	}
 	unsigned round = 0;
 	/* Until the readers have really read: on a busy machine they may be late. */

@@ -102,12 +102,9 @@ static void below_is_even(void **state)
 }
 
 static const struct CMUnitTest TESTS[] = {
-	cmocka_unit_test(system_never_repeats),
-	cmocka_unit_test(seeded_repeats),
-	cmocka_unit_test(seeded_does_not_cycle),
-	cmocka_unit_test(below_stays_below),
-	cmocka_unit_test(below_rejects_the_surplus),
-	cmocka_unit_test(below_is_even),
+	cmocka_unit_test(system_never_repeats),      cmocka_unit_test(seeded_repeats),
+	cmocka_unit_test(seeded_does_not_cycle),     cmocka_unit_test(below_stays_below),
+	cmocka_unit_test(below_rejects_the_surplus), cmocka_unit_test(below_is_even),
 };
 
 CRYPTO_TESTS(TESTS)

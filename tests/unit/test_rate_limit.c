@@ -12,7 +12,9 @@ static struct rate_limit *make(uint32_t entries)
 	struct random_seeded seeded;
 	struct random_source random = random_seeded_init(&seeded, test_seed());
 	struct rate_limit_config config = {
-		.entries = entries, .rate_per_s = RATE, .burst = BURST,
+		.entries = entries,
+		.rate_per_s = RATE,
+		.burst = BURST,
 	};
 	struct rate_limit *r = rate_limit_create(&config, &random);
 	assert_non_null(r);

@@ -140,18 +140,12 @@ static void random_against_model(void **state)
 			front += back % 200;
 			back = 0;
 			break;
-		case 1:
-			back %= SPACE;
-			break;
-		case 2:
-			back %= 2 * REPLAY_WINDOW;
-			break;
+		case 1: back %= SPACE; break;
+		case 2: back %= 2 * REPLAY_WINDOW; break;
 		case 3:
 		case 4:
 		case 5:
-		case 6:
-			back %= 64;
-			break;
+		case 6: back %= 64; break;
 		default:
 			front++;
 			back = 0;

@@ -146,9 +146,9 @@ static void refuses_to_seal_nonsense(void **state)
 		size_t size = 1;
 		print_message("row %zu\n", i);
 		rows[i](&file);
-		test_security_file_expect(
-			security_file_seal(&T.writer, &file, text, sizeof text, &size),
-			SECURITY_FILE_BAD_CONTENT);
+		test_security_file_expect(security_file_seal(&T.writer, &file, text, sizeof text,
+							     &size),
+					  SECURITY_FILE_BAD_CONTENT);
 		assert_int_equal(size, 0);
 	}
 }
@@ -165,8 +165,8 @@ static void says_when_there_is_no_room(void **state)
 		out[capacity] = 'z';
 		enum security_file_status status =
 			security_file_seal(&T.writer, &T.file, out, capacity, &T.size);
-		test_security_file_expect(status, capacity >= whole ? SECURITY_FILE_OK
-								    : SECURITY_FILE_TOO_LARGE);
+		test_security_file_expect(status, capacity >= whole ? SECURITY_FILE_OK :
+								      SECURITY_FILE_TOO_LARGE);
 		assert_int_equal(out[capacity], 'z');
 		free(out);
 	}
@@ -256,9 +256,9 @@ static void notices_cuts_and_additions(void **state)
 	}
 	for (size_t i = 0; i < sizeof extra; i++) {
 		T.text[T.size] = extra[i];
-		test_security_file_expect(
-			test_security_file_open(&T, view_of(T.text, T.size + 1), &out),
-			SECURITY_FILE_NOT_JSON);
+		test_security_file_expect(test_security_file_open(&T, view_of(T.text, T.size + 1),
+								  &out),
+					  SECURITY_FILE_NOT_JSON);
 	}
 }
 
@@ -343,8 +343,8 @@ static void is_bounded_in_size(void **state)
 		memcpy(large + size - tail, T.text + 1, tail);
 		memcpy(large + size - tail - 2, "\",", 2);
 		test_security_file_expect(test_security_file_open(&T, view_of(large, size), &out),
-					  size <= SECURITY_FILE_SIZE_MAX ? SECURITY_FILE_OK
-									 : SECURITY_FILE_TOO_LARGE);
+					  size <= SECURITY_FILE_SIZE_MAX ? SECURITY_FILE_OK :
+									   SECURITY_FILE_TOO_LARGE);
 	}
 }
 
@@ -388,8 +388,9 @@ static void judges_the_time(void **state)
 		T.file.issued_s = rows[i].issued;
 		T.reader.now_s = rows[i].now;
 		test_security_file_seal(&T);
-		test_security_file_expect(
-			test_security_file_open(&T, view_of(T.text, T.size), &out), rows[i].status);
+		test_security_file_expect(test_security_file_open(&T, view_of(T.text, T.size),
+								  &out),
+					  rows[i].status);
 		assert_memory_equal(out.file_id, T.file.file_id, sizeof out.file_id);
 		test_security_file_expect(security_file_judge_time(&out, rows[i].now, &off),
 					  rows[i].status);

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 enum {
-	CLIENTS = 24,             /* even: pairs */
+	CLIENTS = 24, /* even: pairs */
 	ROUNDS = 4,
-	BLOBS = 100,              /* of each client and round */
+	BLOBS = 100, /* of each client and round */
 	BLOB_SIZE = 300,
 	WAIT_S = 30,
 };

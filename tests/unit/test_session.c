@@ -146,9 +146,9 @@ static void bit_flips_change_nothing(void **state)
 		memcpy(copy, f.packet, size);
 		copy[at] ^= (uint8_t)(1 << at % 8);
 		/* With the right header, and with what the changed one shows. */
-		assert_int_equal(
-			session_open(&f.relay, f.cache, &header, view_of(copy, size), &plain, NOW),
-			PKT_DROP_BAD_TAG);
+		assert_int_equal(session_open(&f.relay, f.cache, &header, view_of(copy, size),
+					      &plain, NOW),
+				 PKT_DROP_BAD_TAG);
 		memcpy(copy, f.packet, size);
 		copy[at] ^= (uint8_t)(1 << at % 8);
 		assert_int_not_equal(open_copy(&f, &f.relay, copy, size, &plain), PKT_IDLE);

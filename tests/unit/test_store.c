@@ -125,9 +125,9 @@ static void hellos_only_go_forward(void **state)
 	test_store_expect(store_add_file(t->store, &file), STORE_OK);
 	test_store_expect(store_enrol_device(t->store, &device, 1), STORE_OK);
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		test_store_expect(
-			store_note_hello(t->store, device.device_id, rows[i].s, rows[i].ns),
-			rows[i].status);
+		test_store_expect(store_note_hello(t->store, device.device_id, rows[i].s,
+						   rows[i].ns),
+				  rows[i].status);
 	test_store_reopen(t);
 	test_store_expect(store_get_device(t->store, device.device_id, &out), STORE_OK);
 	assert_int_equal(out.hello_s, 1001);

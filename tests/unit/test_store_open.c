@@ -49,8 +49,8 @@ static void one_process_at_a_time(void **state)
 	assert_null(second);
 	pid_t child = fork();
 	if (child == 0)
-		_exit(store_open(&second, t->directory.path, &t->random, NULL) == STORE_IN_USE ? 0
-											       : 1);
+		_exit(store_open(&second, t->directory.path, &t->random, NULL) == STORE_IN_USE ? 0 :
+												 1);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	test_store_reopen(t);

@@ -11,24 +11,24 @@ static void tells_utf8_from_other_bytes(void **state)
 	} rows[] = {
 		{ "", true },
 		{ "plain", true },
-		{ "\xc2\x80", true },                   /* U+0080, least of two bytes */
-		{ "\xc1\xbf", false },                  /* U+007F, overlong */
-		{ "\xe0\xa0\x80", true },               /* U+0800, least of three */
-		{ "\xe0\x9f\xbf", false },              /* U+07FF, overlong */
-		{ "\xf0\x90\x80\x80", true },           /* U+10000, least of four */
-		{ "\xf0\x8f\xbf\xbf", false },          /* U+FFFF, overlong */
-		{ "\xed\x9f\xbf", true },               /* U+D7FF, below the surrogates */
-		{ "\xed\xa0\x80", false },              /* U+D800 */
-		{ "\xed\xbf\xbf", false },              /* U+DFFF */
-		{ "\xee\x80\x80", true },               /* U+E000, above them */
-		{ "\xf4\x8f\xbf\xbf", true },           /* U+10FFFF, the last */
-		{ "\xf4\x90\x80\x80", false },          /* one above */
-		{ "\xf8\x88\x80\x80\x80", false },      /* five bytes */
+		{ "\xc2\x80", true },              /* U+0080, least of two bytes */
+		{ "\xc1\xbf", false },             /* U+007F, overlong */
+		{ "\xe0\xa0\x80", true },          /* U+0800, least of three */
+		{ "\xe0\x9f\xbf", false },         /* U+07FF, overlong */
+		{ "\xf0\x90\x80\x80", true },      /* U+10000, least of four */
+		{ "\xf0\x8f\xbf\xbf", false },     /* U+FFFF, overlong */
+		{ "\xed\x9f\xbf", true },          /* U+D7FF, below the surrogates */
+		{ "\xed\xa0\x80", false },         /* U+D800 */
+		{ "\xed\xbf\xbf", false },         /* U+DFFF */
+		{ "\xee\x80\x80", true },          /* U+E000, above them */
+		{ "\xf4\x8f\xbf\xbf", true },      /* U+10FFFF, the last */
+		{ "\xf4\x90\x80\x80", false },     /* one above */
+		{ "\xf8\x88\x80\x80\x80", false }, /* five bytes */
 		{ "\x80", false },
-		{ "a\xc3", false },                     /* cut */
+		{ "a\xc3", false }, /* cut */
 		{ "\xe2\x82", false },
 		{ "\xe2\x28\xa1", false },
-		{ "caf\xe9", false },                   /* Latin-1 */
+		{ "caf\xe9", false }, /* Latin-1 */
 	};
 
 	(void)state;
@@ -61,11 +61,17 @@ static void cleans_lines(void **state)
 		{ "", "" },
 		{ "\x1b[2Jboo", "_[2Jboo" },
 		{ "a\nb\tc\x7f", "a_b_c_" },
-		{ "\xc2\x9b" "31m", "_31m" },                          /* C1: CSI in one scalar */
-		{ "txt.\xe2\x80\xae" "exe", "txt._exe" },              /* right-to-left override */
-		{ "\xe2\x81\xa6x\xe2\x81\xa9", "_x_" },                /* isolates */
-		{ "a\xe2\x80\x8b" "b", "a_b" },                        /* zero width space */
-		{ "\xe2\x80\x8d", "\xe2\x80\x8d" },                    /* joiner: kept */
+		{ "\xc2\x9b"
+		  "31m",
+		  "_31m" }, /* C1: CSI in one scalar */
+		{ "txt.\xe2\x80\xae"
+		  "exe",
+		  "txt._exe" },                         /* right-to-left override */
+		{ "\xe2\x81\xa6x\xe2\x81\xa9", "_x_" }, /* isolates */
+		{ "a\xe2\x80\x8b"
+		  "b",
+		  "a_b" },                          /* zero width space */
+		{ "\xe2\x80\x8d", "\xe2\x80\x8d" }, /* joiner: kept */
 		{ "caf\xe9 \xff", "caf_ _" },
 		{ "caf\xc3\xa9", "caf\xc3\xa9" },
 	};

@@ -55,8 +55,10 @@ static void wycheproof_x25519(void **state)
 	json_t *group, *test;
 
 	(void)state;
-	json_array_foreach(json_object_get(root, "testGroups"), group_at, group) {
-		json_array_foreach(json_object_get(group, "tests"), at, test) {
+	json_array_foreach(json_object_get(root, "testGroups"), group_at, group)
+	{
+		json_array_foreach(json_object_get(group, "tests"), at, test)
+		{
 			blob_of_json(&scalar, test, "private");
 			blob_of_json(&remote, test, "public");
 			blob_of_json(&expected, test, "shared");
@@ -117,16 +119,18 @@ static void wycheproof_ed25519(void **state)
 	json_t *group, *test;
 
 	(void)state;
-	json_array_foreach(json_object_get(root, "testGroups"), group_at, group) {
+	json_array_foreach(json_object_get(root, "testGroups"), group_at, group)
+	{
 		blob_of_json(&remote, json_object_get(group, "publicKey"), "pk");
 		assert_int_equal(remote.size, ED25519_PUBLIC_SIZE);
-		json_array_foreach(json_object_get(group, "tests"), at, test) {
+		json_array_foreach(json_object_get(group, "tests"), at, test)
+		{
 			bool is_valid = strcmp(json_text(test, "result"), "valid") == 0;
 			blob_of_json(&message, test, "msg");
 			blob_of_json(&signature, test, "sig");
-			bool is_good = signature.size == ED25519_SIGNATURE_SIZE &&
-				       ed25519_verify(remote.data, blob_view(&message),
-						      signature.data);
+			bool is_good =
+				signature.size == ED25519_SIGNATURE_SIZE &&
+				ed25519_verify(remote.data, blob_view(&message), signature.data);
 			assert_int_equal(is_good, is_valid);
 			rows++;
 			valid += is_valid;

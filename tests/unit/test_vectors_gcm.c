@@ -101,11 +101,13 @@ static void wycheproof(void **state)
 	json_t *group, *test;
 
 	(void)state;
-	json_array_foreach(json_object_get(root, "testGroups"), group_at, group) {
+	json_array_foreach(json_object_get(root, "testGroups"), group_at, group)
+	{
 		bool is_fitting = json_integer_value(json_object_get(group, "keySize")) == 256 &&
 				  json_integer_value(json_object_get(group, "ivSize")) == 96 &&
 				  json_integer_value(json_object_get(group, "tagSize")) == 128;
-		json_array_foreach(json_object_get(group, "tests"), at, test) {
+		json_array_foreach(json_object_get(group, "tests"), at, test)
+		{
 			rows++;
 			if (!is_fitting)
 				continue;

@@ -73,9 +73,11 @@ static void wycheproof_hmac(void **state)
 	json_t *group, *test;
 
 	(void)state;
-	json_array_foreach(json_object_get(root, "testGroups"), group_at, group) {
+	json_array_foreach(json_object_get(root, "testGroups"), group_at, group)
+	{
 		json_int_t tag_bits = json_integer_value(json_object_get(group, "tagSize"));
-		json_array_foreach(json_object_get(group, "tests"), at, test) {
+		json_array_foreach(json_object_get(group, "tests"), at, test)
+		{
 			blob_of_json(&input, test, "key");
 			blob_of_json(&message, test, "msg");
 			blob_of_json(&expected, test, "tag");
@@ -100,8 +102,10 @@ static void wycheproof_hkdf(void **state)
 	json_t *group, *test;
 
 	(void)state;
-	json_array_foreach(json_object_get(root, "testGroups"), group_at, group) {
-		json_array_foreach(json_object_get(group, "tests"), at, test) {
+	json_array_foreach(json_object_get(root, "testGroups"), group_at, group)
+	{
+		json_array_foreach(json_object_get(group, "tests"), at, test)
+		{
 			json_int_t size = json_integer_value(json_object_get(test, "size"));
 			uint8_t prk[HASH_SIZE];
 			rows++;
@@ -133,8 +137,10 @@ static void wycheproof_pbkdf2(void **state)
 	json_t *group, *test;
 
 	(void)state;
-	json_array_foreach(json_object_get(root, "testGroups"), group_at, group) {
-		json_array_foreach(json_object_get(group, "tests"), at, test) {
+	json_array_foreach(json_object_get(root, "testGroups"), group_at, group)
+	{
+		json_array_foreach(json_object_get(group, "tests"), at, test)
+		{
 			json_int_t iterations =
 				json_integer_value(json_object_get(test, "iterationCount"));
 			assert_true(is_valid(test));
@@ -152,10 +158,8 @@ static void wycheproof_pbkdf2(void **state)
 }
 
 static const struct CMUnitTest TESTS[] = {
-	cmocka_unit_test(rfc4231),
-	cmocka_unit_test(rfc5869),
-	cmocka_unit_test(wycheproof_hmac),
-	cmocka_unit_test(wycheproof_hkdf),
+	cmocka_unit_test(rfc4231),           cmocka_unit_test(rfc5869),
+	cmocka_unit_test(wycheproof_hmac),   cmocka_unit_test(wycheproof_hkdf),
 	cmocka_unit_test(wycheproof_pbkdf2),
 };
 

@@ -149,7 +149,8 @@ static void side_init(struct side *s, const json_t *vector, const char *prefix,
 		blob_of_json(&s->remote_static, vector, field(prefix, "remote_static"));
 		config.remote_static = s->remote_static.data;
 	}
-	json_array_foreach(json_object_get(vector, field(prefix, "psks")), at, psk) {
+	json_array_foreach(json_object_get(vector, field(prefix, "psks")), at, psk)
+	{
 		assert_true(at < NOISE_PSKS_MAX);
 		blob_of(&s->psks[at], json_string_value(psk));
 		config.psks[at] = s->psks[at].data;
@@ -166,8 +167,8 @@ static void check_handshake(struct side *from, struct side *to, const struct blo
 	assert_true(noise_write(&from->noise, blob_view(payload), wire, sizeof wire, &size));
 	assert_int_equal(size, expected->size);
 	assert_memory_equal(wire, expected->data, size);
-	assert_true(noise_read(&to->noise, view_of(wire, size), opened, sizeof opened,
-			       &opened_size));
+	assert_true(
+		noise_read(&to->noise, view_of(wire, size), opened, sizeof opened, &opened_size));
 	assert_int_equal(opened_size, payload->size);
 	assert_memory_equal(opened, payload->data, opened_size);
 }
@@ -187,8 +188,8 @@ static void check_transport(struct side *from, struct side *to, const struct blo
 	aead_seal(from->result.send_key, nonce, view_of(NULL, 0), blob_view(payload), wire);
 	assert_int_equal(payload->size + AEAD_TAG_SIZE, expected->size);
 	assert_memory_equal(wire, expected->data, expected->size);
-	assert_true(aead_open(to->result.receive_key, nonce, view_of(NULL, 0),
-			      blob_view(expected), opened));
+	assert_true(aead_open(to->result.receive_key, nonce, view_of(NULL, 0), blob_view(expected),
+			      opened));
 	assert_memory_equal(opened, payload->data, payload->size);
 }
 
@@ -219,7 +220,8 @@ static size_t run_vector(const json_t *vector)
 	side_init(&sides[1], vector, "resp", &built.pattern);
 	bool is_one_way = built.pattern.messages[1] == NULL;
 	bool is_split = false;
-	json_array_foreach(json_object_get(vector, "messages"), at, message) {
+	json_array_foreach(json_object_get(vector, "messages"), at, message)
+	{
 		size_t writer = is_one_way ? 0 : at % 2;
 		blob_of_json(&payload, message, "payload");
 		blob_of_json(&expected, message, "ciphertext");
@@ -252,8 +254,8 @@ static void transcripts(void **state)
 	size_t at, messages = 0;
 	json_t *vector;
 
-	json_array_foreach(json_object_get(root, "vectors"), at, vector)
-		messages += run_vector(vector);
+	json_array_foreach(json_object_get(root, "vectors"), at, vector) messages +=
+		run_vector(vector);
 	assert_int_equal(at, suite->handshakes);
 	assert_int_equal(messages, suite->messages);
 	json_decref(root);
@@ -269,7 +271,9 @@ static struct suite suites[] = {
 static void product_patterns_are_the_published(void **state)
 {
 	static const struct noise_pattern *const ours[] = {
-		&NOISE_IKPSK2, &NOISE_XX, &NOISE_NNPSK0,
+		&NOISE_IKPSK2,
+		&NOISE_XX,
+		&NOISE_NNPSK0,
 	};
 	static struct built built;
 	char name[64];

@@ -115,8 +115,8 @@ static void agrees_with_a_list(void **state)
 			due_ns[i] = now_ns + random_below(&random, 12000) * NS_PER_MS;
 			wheel_set(&w, &timers[i], due_ns[i]);
 		}
-		now_ns += random_below(&random, 100) == 0 ? 20 * NS_PER_S
-							  : random_below(&random, 60) * NS_PER_MS;
+		now_ns += random_below(&random, 100) == 0 ? 20 * NS_PER_S :
+							    random_below(&random, 60) * NS_PER_MS;
 		for (struct wheel_timer *t; (t = wheel_take(&w, now_ns)) != NULL;) {
 			assert_true(due_ns[t - timers] <= now_ns);
 			due_ns[t - timers] = NEVER;

@@ -10,7 +10,7 @@ enum {
 	DOOR = 700,
 	PLAIN_SIZE = 200,
 	THREADS = 4,
-	EACH = 50,                /* four times as many fit the buffer of a plain socket */
+	EACH = 50, /* four times as many fit the buffer of a plain socket */
 };
 
 static enum engine_kind kind; /* of the group under way */
@@ -220,8 +220,8 @@ static void test_sends_for_others(void **state)
 	for (uint8_t i = 0; i < THREADS; i++) {
 		senders[i] = (struct sender){ .worker = c->workers[0], .number = i };
 		senders[i].path = (struct path){ .remote = udp_test_address(fd), .door = DOOR };
-		assert_int_equal(
-			pthread_create(&senders[i].thread, NULL, send_many, &senders[i]), 0);
+		assert_int_equal(pthread_create(&senders[i].thread, NULL, send_many, &senders[i]),
+				 0);
 	}
 	for (size_t i = 0; i < THREADS; i++)
 		pthread_join(senders[i].thread, NULL);
