@@ -164,13 +164,23 @@ void lobby_destroy(struct lobby *l)
 
 /* ---- the relay ------------------------------------------------------------------------- */
 
+/* Who has the session's keys has read its WELCOME: the address that this went to is proved, the
+ * one that the packet came from perhaps not. */
+static void prove_session(struct lobby *l, struct session_id id)
+{
+	const struct session *session = table_find(l->table, id);
+
+	if (session != NULL)
+		l->accounts[session_path(session).remote.port].is_proved = true;
+}
+
 static void pass_upcalls(struct lobby *l, const struct forward_result *result)
 {
 	for (size_t i = 0; i < result->upcall_count; i++) {
 		const struct upcall *u = &result->upcalls[i];
 		uint64_t moves = keeper_stats(l->keeper)->path_moves;
 		if (u->kind == UPCALL_ESTABLISHED)
-			l->accounts[u->path.remote.port].is_proved = true;
+			prove_session(l, u->session);
 		keeper_upcall(l->keeper, u, l->queue_depth, l->now);
 		if (keeper_stats(l->keeper)->path_moves > moves)
 			l->accounts[u->path.remote.port].is_proved = true;
