@@ -25,17 +25,9 @@ static bool is_same(const struct link_credential *a, const struct link_credentia
 	       bytes_equal(a->psk, b->psk, sizeof(a->psk));
 }
 
-bool link_drop_credential(struct link *l, const struct link_credential *credential)
+bool link_is_file_beside_device(const struct link *l, const struct link_credential *file)
 {
-	size_t kept = 0;
-	if (l->credential_count < 2 || credential->kind != CREDENTIAL_FILE)
-		return false;
-	for (size_t i = 0; i < l->credential_count; i++)
-		if (!is_same(&l->credentials[i], credential))
-			l->credentials[kept++] = l->credentials[i];
-	bytes_wipe(&l->credentials[kept], (l->credential_count - kept) * sizeof(l->credentials[0]));
-	l->credential_count = kept;
-	return true;
+	return file->kind == CREDENTIAL_FILE && l->credential_count > 1;
 }
 
 /* This one is good: the others go. */

@@ -21,7 +21,7 @@ void link_handshake_start(struct link *l, uint64_t after_ns)
 {
 	struct link_handshake *h = &l->handshake;
 	if (!h->is_on)
-		h->order = 0;
+		h->order = h->turn = h->file_refusals = 0;
 	h->is_on = true;
 	h->is_route_kept = false;
 	h->haste = 0;
@@ -79,13 +79,13 @@ static bool next_route(struct link *l, struct link_route *route)
 	struct link_handshake *h = &l->handshake;
 	struct hello_config *hello = &l->config.hello;
 	uint32_t count = (uint32_t)l->credential_count;
-	const struct link_credential *as = &l->credentials[h->order % count];
+	const struct link_credential *as = &l->credentials[h->turn % count];
 	bool is_routed = true;
 	if (h->is_route_kept) {
 		*route = h->route;
 		as = &h->credential;
 	} else {
-		is_routed = link_choose_route(l, h->order / count, route);
+		is_routed = link_choose_route(l, h->turn / count, route);
 	}
 	hello->credential = as->kind;
 	memcpy(hello->id, as->id, sizeof(hello->id));
@@ -106,6 +106,7 @@ bool link_hello(struct link *l, struct view_out out, struct packet *packet)
 	struct link_handshake *h = &l->handshake;
 	struct link_route route;
 	bool is_routed = next_route(l, &route);
+	uint32_t turn = h->is_route_kept ? h->kept_turn : h->turn++;
 	schedule_next_hello(l);
 	h->is_route_kept = false;
 	struct link_gate *gate = is_routed ? link_gate(l, route.door) : NULL;
@@ -127,6 +128,7 @@ bool link_hello(struct link *l, struct view_out out, struct packet *packet)
 	l->hellos++;
 	try->is_used = true;
 	try->order = h->order++;
+	try->turn = turn;
 	try->timestamp_ns = timestamp_ns;
 	try->credential = credential_in_use(l);
 	try->route = route;
@@ -147,6 +149,7 @@ static void repeat_at_once(struct link *l, const struct link_try *try)
 	h->haste++;
 	h->route = try->route;
 	h->credential = try->credential;
+	h->kept_turn = try->turn;
 	h->is_route_kept = true;
 	h->hello_ns = l->now.mono_ns;
 }
@@ -175,6 +178,25 @@ static void retry_slowly(struct link *l)
 {
 	l->handshake.retry_ns = HANDSHAKE_RETRY_LAST_NS;
 	l->handshake.hello_ns = l->now.mono_ns + with_jitter(l, LINK_SLOW_NS);
+}
+
+/*
+ * A device that does not know what the relay has kept tries its own PSK and the file in turn, and
+ * to a PSK that it does not know the relay says nothing. So a file that is turned away decides
+ * nothing at first: the device tries again where that answer came from. Turned away again and
+ * again, with silence for the device each time before, it is the relay's answer to both.
+ */
+static bool may_be_known(struct link *l, const struct link_try *try)
+{
+	struct link_handshake *h = &l->handshake;
+	if (!link_is_file_beside_device(l, &try->credential) ||
+	    ++h->file_refusals >= LINK_FILE_REFUSALS)
+		return false;
+	h->turn = try->turn - try->turn % (uint32_t)l->credential_count;
+	h->is_route_kept = false;
+	h->retry_ns = HANDSHAKE_RETRY_NS;
+	h->hello_ns = l->now.mono_ns;
+	return true;
 }
 
 static void clock_is_off(struct link *l, const struct link_try *try, uint64_t relay_wall_ns)
@@ -245,8 +267,8 @@ static void act_on_welcome(struct link *l, struct link_try *try,
 	case STATUS_EXPIRED:
 	case STATUS_SPENT:
 	case STATUS_REVOKED:
-		if (link_drop_credential(l, &try->credential))
-			break; /* that file is of no use; another one may be */
+		if (may_be_known(l, try))
+			break;
 		link_refused(l, p->status);
 		return;
 	default: /* full, draining, or of a later version */ retry_slowly(l); break;

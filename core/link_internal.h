@@ -33,6 +33,7 @@ enum {
 	LINK_GATES = 4,          /* doors with keys at hand: old and new, of tries */
 	LINK_HASTE_MAX = 3,      /* HELLOs at once (COOKIE, TIME) between two regular ones */
 	LINK_TIME_TRIES_MAX = 2, /* STATUS_TIME in a row that are answered at once */
+	LINK_FILE_REFUSALS = 6,  /* with silence for the device between: 30 % loss, 1 in 50 */
 	LINK_QUESTION_TRIES_MAX = 5,
 	LINK_PINGS = 4,             /* PINGs whose PONG still measures a round trip */
 	LINK_PROBES = 6,            /* at 30 % loss each way one in 100 silences is not silence */
@@ -81,6 +82,7 @@ struct link_try {
 	bool is_used;
 	bool is_answered; /* by a COOKIE: once is enough */
 	uint32_t order;
+	uint32_t turn;
 	uint64_t timestamp_ns;
 	struct link_credential credential;
 	struct noise noise;
@@ -92,7 +94,9 @@ struct link_handshake {
 	bool is_on;
 	bool is_route_kept;          /* the next HELLO takes `route` again: it was answered */
 	bool is_old_asked;           /* a PING in the old session went before the next HELLO */
-	uint32_t order;              /* HELLOs of this round: choose door, draw, address */
+	uint32_t order;              /* HELLOs of this round */
+	uint32_t turn;               /* likewise, without repetitions: chooses where and as whom */
+	uint32_t file_refusals;      /* of a file beside which a device waits for its answer */
 	uint32_t haste;              /* sent at once since the last regular one */
 	uint32_t time_answers;       /* STATUS_TIME in a row */
 	uint64_t hello_ns;           /* when the next HELLO goes; NEVER: off */
@@ -103,6 +107,7 @@ struct link_handshake {
 	uint8_t cookie[COOKIE_SIZE];
 	struct link_route route;
 	struct link_credential credential; /* likewise kept */
+	uint32_t kept_turn;
 	struct link_try tries[LINK_TRIES];
 };
 
@@ -295,8 +300,9 @@ void link_cookie(struct link *l, struct view plain);
 /* ---- link_enrol.c ------------------------------------------------------------------------ */
 
 void link_credentials_init(struct link *l);
-/* The relay refuses this one. False: there is no other. */
-bool link_drop_credential(struct link *l, const struct link_credential *credential) MUST_CHECK;
+/* A file beside which there is a device: the relay may know that one. */
+bool link_is_file_beside_device(const struct link *l,
+				const struct link_credential *file) MUST_CHECK;
 void link_enrolment_start(struct link *l, const struct noise_result *keys);
 void link_enrolment_end(struct link *l);
 /* The session is live: what it proves of our credentials. */

@@ -102,6 +102,28 @@ static void the_loser_of_a_race_is_told(void **state)
 	sim_destroy(sim);
 }
 
+/* It kept its PSK, but never said so, and another took the place: its file is spent, and the relay
+ * knows nothing of it. It is told so, rather than met with silence. */
+static void a_spent_file_is_told_to_a_device_that_was_cut_short(void **state)
+{
+	bool is_held = true;
+	struct sim *sim = sim_that_enrols(1);
+	sim_set_enrol_hook(sim, stops_second, &is_held);
+	struct sim_client *first = sim_add_client(sim, &BY_FILE);
+	struct sim_client *second = sim_add_client(sim, &BY_FILE);
+
+	(void)state;
+	enrol(sim, first);
+	assert_true(second->profile.has_psk);
+	assert_true(second->profile.has_file);
+	sim_restart_client(second);
+	sim_run(sim, 10 * NS_PER_S);
+	assert_int_equal(second->refusals, 1);
+	assert_int_equal(second->last_state.status, STATUS_SPENT);
+	assert_true(sim_is_up(first));
+	sim_destroy(sim);
+}
+
 /* ---- crashes ----------------------------------------------------------------------------- */
 
 struct crash {
@@ -304,6 +326,7 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(the_first_connection_enrols),
 	cmocka_unit_test(a_spent_file_is_told),
 	cmocka_unit_test(the_loser_of_a_race_is_told),
+	cmocka_unit_test(a_spent_file_is_told_to_a_device_that_was_cut_short),
 	cmocka_unit_test(a_crash_at_any_step_heals),
 	cmocka_unit_test(a_hundred_rotations_asleep),
 	cmocka_unit_test(a_wrong_clock_is_learned_once),

@@ -63,6 +63,17 @@ check 'bob takes the same file' load bob "$state/two.sec"
 check 'he is enrolled as well' as bob status
 load carol "$state/two.sec" >/dev/null
 answers 'for carol it is spent' 17 'as many devices as it may' as carol status
+if command -v python3 >/dev/null; then
+	load dave "$state/two.sec" >/dev/null
+	python3 - "$dir/alice/relay.json" "$dir/dave/relay.json" <<'END'
+import json, sys
+theirs, mine = (json.load(open(path)) for path in sys.argv[1:])
+mine["enrolment"] = dict(theirs["enrolment"], state="pending")
+json.dump(mine, open(sys.argv[2], "w"))
+END
+	answers 'and for one whose own enrolment was cut short' 17 'as many devices as it may' \
+		as dave status
+fi
 rm -f "$state/two.sec" "$files"/*.sec
 check 'alice needs no file' is_enrolled alice
 

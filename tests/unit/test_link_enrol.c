@@ -109,25 +109,67 @@ static void a_known_schedule_is_no_event(void **state)
 	link_world_destroy(w);
 }
 
-/* A refusal of the file does not end a device that has a PSK of its own to try. */
-static void a_spent_file_leaves_the_device(void **state)
+/* A device whose enrolment was cut short: its own PSK first, then the file. */
+static struct link_world *cut_short(uint8_t status)
 {
-	static const uint8_t statuses[] = { STATUS_SPENT, STATUS_EXPIRED, STATUS_REVOKED };
+	struct link_world *w = link_world_create(test_seed());
+	struct link_credential *file = &w->config.others[0];
+	*file = (struct link_credential){ .kind = w->config.hello.credential };
+	memcpy(file->id, w->config.hello.id, FILE_ID_SIZE);
+	memcpy(file->psk, w->config.hello.psk, KEY_SIZE);
+	w->config.other_count = 1;
+	w->config.hello.credential = CREDENTIAL_DEVICE;
+	device_id_of(w->config.hello.device.public, w->config.hello.id);
+	memset(w->config.hello.psk, 3, KEY_SIZE); /* the relay does not know it: silence */
+	w->relay.status = status;
+	return w;
+}
 
+static const uint8_t REFUSALS[] = { STATUS_SPENT, STATUS_EXPIRED, STATUS_REVOKED };
+enum { REFUSAL_COUNT = sizeof(REFUSALS) / sizeof(REFUSALS[0]) };
+
+/* Silence for the device, a refusal of its file each time: that refusal is the answer. */
+static void a_refused_file_ends_an_unknown_device(void **state)
+{
 	(void)state;
-	for (size_t i = 0; i < sizeof statuses; i++) {
-		for (unsigned has_device = 0; has_device < 2; has_device++) {
-			struct link_world *w = link_world_create(test_seed());
-			struct link_credential *other = &w->config.others[0];
-			w->relay.status = statuses[i];
-			*other = (struct link_credential){ .kind = CREDENTIAL_FILE };
-			memcpy(other->id, w->config.hello.id, FILE_ID_SIZE);
-			memset(other->psk, 3, KEY_SIZE); /* never answered */
-			w->config.other_count = has_device;
-			link_world_run(w, 10 * NS_PER_S);
-			assert_int_equal(w->refusals, 1 - has_device);
-			link_world_destroy(w);
-		}
+	for (size_t i = 0; i < REFUSAL_COUNT; i++) {
+		struct link_world *w = cut_short(REFUSALS[i]);
+		link_world_run(w, 10 * NS_PER_S);
+		assert_int_equal(w->refusals, 1);
+		assert_int_equal(w->down.status, REFUSALS[i]);
+		assert_in_range(w->relay.hellos, 12, 13); /* six of each, and no more */
+		link_world_destroy(w);
+	}
+}
+
+/* What was silence may have been loss: a device that is answered in the end is connected. */
+static void a_refused_file_leaves_a_known_device(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REFUSAL_COUNT; i++) {
+		struct link_world *w = cut_short(REFUSALS[i]);
+		link_world_run(w, 2 * NS_PER_S);
+		assert_true(w->relay.hellos >= 4); /* refused twice at least */
+		assert_int_equal(w->refusals, 0);
+		memset(w->relay.psk, 3, KEY_SIZE);
+		w->relay.status = STATUS_OK;
+		assert_true(link_world_run_until_up(w, 1, 10 * NS_PER_S));
+		assert_int_equal(w->refusals, 0);
+		link_world_destroy(w);
+	}
+}
+
+/* A device that is enrolled has nothing but its own PSK; a file alone is refused at once. */
+static void a_file_alone_is_refused_at_once(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < REFUSAL_COUNT; i++) {
+		struct link_world *w = link_world_create(test_seed());
+		w->relay.status = REFUSALS[i];
+		link_world_run(w, NS_PER_S);
+		assert_int_equal(w->refusals, 1);
+		assert_int_equal(w->relay.hellos, 1);
+		link_world_destroy(w);
 	}
 }
 
@@ -164,7 +206,9 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(enrols_step_by_step),
 	cmocka_unit_test(follows_no_unsound_schedule),
 	cmocka_unit_test(a_known_schedule_is_no_event),
-	cmocka_unit_test(a_spent_file_leaves_the_device),
+	cmocka_unit_test(a_refused_file_ends_an_unknown_device),
+	cmocka_unit_test(a_refused_file_leaves_a_known_device),
+	cmocka_unit_test(a_file_alone_is_refused_at_once),
 	cmocka_unit_test(random_ports_are_told),
 };
 
