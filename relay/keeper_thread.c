@@ -9,12 +9,16 @@
 #include <unistd.h>
 
 #include "net/clock.h"
+#include "relay/event_post.h"
 
 enum {
 	FRAMES_PER_ROUND = 256,
 	HELLOS_PER_ROUND = 8, /* 2 ms of handshakes, then frames and timers have a turn */
 	CALLS_MAX = 2,        /* one thread calls, and waits for each */
 };
+
+/* Until the next look whether the control thread has made room for events that wait. */
+#define EVENTS_LOOK_NS (2 * NS_PER_MS)
 
 struct keeper_waker {
 	int event_fd;
@@ -37,11 +41,11 @@ struct keeper_thread {
 
 	/* Atomic. */
 	_Atomic bool is_stopping;
-	_Atomic uint64_t events_lost;
 	_Atomic uint64_t hellos_lost;
 
 	/* Owner: the keeper's thread. */
 	struct upcall_item item;
+	struct event_post post; /* its counters: atomic */
 };
 
 /* ---- waking ----------------------------------------------------------------------------- */
@@ -125,8 +129,7 @@ static void hook_quiesce(void *state)
 static void hook_event(void *state, const struct keeper_event *event)
 {
 	struct keeper_thread *t = state;
-	if (!mailbox_put(t->config.events, event))
-		add_relaxed(&t->events_lost, 1);
+	event_post_put(&t->post, event);
 }
 
 static bool hook_find(void *state, const struct hello_request *request, uint64_t wall_ns,
@@ -159,10 +162,11 @@ static bool take(struct keeper_thread *t, struct mailbox *from)
 	return true;
 }
 
-/* True: there may be more. */
+/* True: there may be more. While an event waits nothing is taken that may bring another: the
+ * mailboxes fill, and whoever does not get in tries again. */
 static bool take_frames(struct keeper_thread *t, struct instant now)
 {
-	for (int i = 0; i < FRAMES_PER_ROUND; i++) {
+	for (int i = 0; i < FRAMES_PER_ROUND && !event_post_is_waiting(&t->post); i++) {
 		if (!take(t, t->config.frames))
 			return false;
 		keeper_upcall(t->keeper, &t->item.upcall, 0, now);
@@ -172,7 +176,7 @@ static bool take_frames(struct keeper_thread *t, struct instant now)
 
 static bool take_hellos(struct keeper_thread *t, struct instant now)
 {
-	for (int i = 0; i < HELLOS_PER_ROUND; i++) {
+	for (int i = 0; i < HELLOS_PER_ROUND && !event_post_is_waiting(&t->post); i++) {
 		uint32_t depth = (uint32_t)mailbox_count(t->config.hellos);
 		if (!take(t, t->config.hellos))
 			return false;
@@ -195,11 +199,15 @@ static void *run(void *state)
 	struct keeper_thread *t = state;
 	while (!load_acquire(&t->is_stopping)) { /* pairs with keeper_thread_stop() */
 		struct instant now = clock_now();
+		(void)event_post_flush(&t->post);
 		bool has_more = take_frames(t, now);
 		has_more |= take_hellos(t, now);
 		take_calls(t, now);
 		uint64_t deadline_ns = keeper_tick(t->keeper, now);
-		if (!has_more)
+		bool is_held = event_post_is_waiting(&t->post);
+		if (is_held)
+			deadline_ns = earliest(deadline_ns, now.mono_ns + EVENTS_LOOK_NS);
+		if (is_held || !has_more)
 			wait_for_work(t->waker, deadline_ns);
 	}
 	take_calls(t, clock_now());
@@ -213,6 +221,7 @@ static void destroy(struct keeper_thread *t)
 	if (t->keeper != NULL)
 		keeper_destroy(t->keeper);
 	mailbox_destroy(t->calls);
+	event_post_fini(&t->post);
 	bytes_wipe(&t->item, sizeof(t->item));
 	bytes_wipe(&t->config, sizeof(t->config));
 	free(t);
@@ -226,6 +235,7 @@ int keeper_thread_start(struct keeper_thread **out, const struct keeper_thread_c
 		return -ENOMEM;
 	t->config = *config;
 	t->waker = waker;
+	event_post_init(&t->post, config->events);
 	t->config.keeper.hooks.state = t;
 	t->config.keeper.hooks.find_credential = hook_find;
 	t->config.keeper.hooks.send = hook_send;
@@ -282,7 +292,12 @@ void keeper_thread_call(struct keeper_thread *t,
 
 uint64_t keeper_thread_events_lost(const struct keeper_thread *t)
 {
-	return load_relaxed(&t->events_lost);
+	return load_relaxed(&t->post.lost);
+}
+
+uint64_t keeper_thread_events_waited(const struct keeper_thread *t)
+{
+	return load_relaxed(&t->post.waited);
 }
 
 uint64_t keeper_thread_hellos_lost(const struct keeper_thread *t)

@@ -47,7 +47,9 @@ void keeper_thread_call(struct keeper_thread *t,
 			void (*call)(struct keeper *k, void *state, struct instant now),
 			void *state);
 
-/* Events lost because the control thread did not keep up. Any thread. */
+/* Because the control thread did not keep up (relay/event_post.h): events lost, all of them for the
+ * log alone unless memory was out; events that something depends on, which waited. Any thread. */
 uint64_t keeper_thread_events_lost(const struct keeper_thread *t);
+uint64_t keeper_thread_events_waited(const struct keeper_thread *t);
 /* HELLO ids that could not be kept (disk). Any thread. */
 uint64_t keeper_thread_hellos_lost(const struct keeper_thread *t);

@@ -150,6 +150,7 @@ static json_t *queue_numbers(const struct server *s)
 	put(object, "sends_full", sends_full);
 	put(object, "forgets_full", forgets_full);
 	put(object, "events_lost", keeper_thread_events_lost(s->keeper));
+	put(object, "events_waited", keeper_thread_events_waited(s->keeper));
 	put(object, "hellos_lost", keeper_thread_hellos_lost(s->keeper));
 	put(object, "files_issued", s->files_issued);
 	put(object, "ports_skipped", s->doors.ports_skipped);

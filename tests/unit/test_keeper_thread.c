@@ -1,3 +1,4 @@
+#include "core/keeper_internal.h"
 #include "relay/keeper_thread.h"
 
 #include "tests/support/crew.h"
@@ -130,6 +131,55 @@ static void test_upcalls_of_unknown_sessions(void **state)
 	crew_destroy(c);
 }
 
+/* In the keeper's thread: as many as do not fit the mailbox at once. */
+static void tell_many(struct keeper *k, void *state, struct instant now)
+{
+	(void)state;
+	(void)now;
+	for (uint32_t i = 0; i < ITEMS; i++) {
+		struct keeper_event event = { .type = KEEPER_ENROL, .session = { i, 1 } };
+		k->config.hooks.event(k->config.hooks.state, &event);
+	}
+}
+
+static bool is_out_of_mail(void *state)
+{
+	const struct watch *w = state;
+	return load_relaxed(&w->counters->of[PKT_DROP_BAD_HELLO]) == w->count;
+}
+
+/*
+ * Goal:   no enrolment is lost where the control thread is behind, and none overtakes another.
+ * Method: a mailbox of four; nobody reads until the keeper has far more to say. What it is asked
+ *         meanwhile is left where it is.
+ */
+static void test_events_wait(void **state)
+{
+	struct upcall_item item = { .upcall = { .kind = UPCALL_HELLO } };
+	struct verdict_counters *counters;
+	struct keeper_event event;
+	(void)state;
+	struct crew *c = crew_create(&(struct crew_config){
+		.engine = ENGINE_EPOLL, .workers = 1, .has_keeper = true, .mailbox_capacity = 4 });
+	keeper_thread_call(c->keeper, find_counters, &counters);
+	keeper_thread_call(c->keeper, tell_many, NULL);
+	assert_int_equal(keeper_thread_events_waited(c->keeper), ITEMS - 4);
+	item.upcall.body.size = 4;
+	assert_true(mailbox_put(c->hellos, &item));
+	for (int i = 0; i < 10; i++) /* some rounds of the keeper */
+		keeper_thread_call(c->keeper, find_counters, &counters);
+	assert_int_equal(load_relaxed(&counters->of[PKT_DROP_BAD_HELLO]), 0);
+	for (uint32_t i = 0; i < ITEMS; i++) {
+		while (!mailbox_get(c->events, &event))
+			keeper_thread_call(c->keeper, find_counters, &counters);
+		assert_int_equal(event.session.slot, i);
+	}
+	struct watch w = { counters, 1 };
+	crew_wait(is_out_of_mail, &w);
+	assert_int_equal(keeper_thread_events_lost(c->keeper), 0);
+	crew_destroy(c);
+}
+
 static void test_starts_and_stops(void **state)
 {
 	(void)state;
@@ -146,6 +196,7 @@ int main(void)
 		cmocka_unit_test(test_takes_everything),
 		cmocka_unit_test(test_wakes_each_time),
 		cmocka_unit_test(test_upcalls_of_unknown_sessions),
+		cmocka_unit_test(test_events_wait),
 		cmocka_unit_test(test_starts_and_stops),
 	};
 	return cmocka_run_group_tests(tests, test_crypto_start, test_crypto_stop);
