@@ -80,8 +80,8 @@ void link_burn(struct link *l, enum wire_scope scope, struct view reason, struct
 	random_fill(&l->config.random, l->burn.nonce, BURN_NONCE_SIZE);
 	if (reason.size > 0)
 		memcpy(l->burn.reason, reason.data, l->burn.reason_size);
-	if (l->state == LINK_REFUSED) {
-		end_burn(l, false, BURN_FAILED); /* nobody there listens to us */
+	if (link_has_given_up(l)) {
+		end_burn(l, false, BURN_FAILED); /* nobody listens to us, or we to nobody */
 		return;
 	}
 	if (l->handshake.is_on)

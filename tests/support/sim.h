@@ -128,10 +128,15 @@ struct sim_client {
 	uint8_t psk[KEY_SIZE];       /* likewise */
 	struct session_id enrolling; /* generation 0: none */
 	uint8_t enrolling_psk[KEY_SIZE];
+	struct session_id reporting; /* a Compromised report at the relay; generation 0: none */
+	uint8_t report_scope, report_nonce[BURN_NONCE_SIZE];
+	bool is_revoked; /* at the relay, likewise */
 	struct sim_profile profile;
 	bool is_asleep;
 
 	unsigned ups, downs, refusals;
+	unsigned burns; /* LINK_EVENT_BURNED */
+	struct link_event last_burn;
 	struct link_event last_state;  /* latest UP, DOWN or REFUSED */
 	struct link_event last_answer; /* latest PEERS or FOUND */
 	uint64_t datagrams_in, datagrams_out;
@@ -187,6 +192,17 @@ uint64_t sim_verdicts(const struct sim *sim, enum verdict verdict);
 /* The relay's session of a client. False: it has none. */
 bool sim_find_session(struct sim *sim, const struct sim_client *c,
 		      struct keeper_session *out) MUST_CHECK;
+
+/* Compromised: what the relay did with reports. */
+struct sim_burns {
+	unsigned taken;      /* acted upon */
+	unsigned copies;     /* known by their nonce, and answered again */
+	unsigned failed;     /* its disk refused */
+	unsigned unanswered; /* the session that it came in had ended */
+};
+const struct sim_burns *sim_burns(const struct sim *sim);
+/* From now on the relay's disk takes nothing, or does again. */
+void sim_break_disk(struct sim *sim, bool is_broken);
 
 /* Doors that open from now on have their port by this draw of the schedule: the first ones are
  * taken. */

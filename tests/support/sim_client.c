@@ -155,6 +155,10 @@ static void take_event(struct sim_client *c, const struct link_event *event)
 	case LINK_EVENT_UP: c->ups++; break;
 	case LINK_EVENT_DOWN: c->downs++; break;
 	case LINK_EVENT_REFUSED: c->refusals++; break;
+	case LINK_EVENT_BURNED:
+		c->burns++;
+		c->last_burn = *event;
+		break;
 	default: break;
 	}
 	if (event->type <= LINK_EVENT_REFUSED) {

@@ -1,6 +1,7 @@
 #pragma once
 /* Inside of the virtual network: events in the order of their time, and who works on them. */
 #include "core/forward.h"
+#include "relay/burn_ledger.h"
 #include "tests/support/crypto.h"
 #include "tests/support/sim.h"
 
@@ -69,6 +70,9 @@ struct sim_relay {
 	struct sim_door doors[DOORS_MAX];
 	unsigned port_draw;
 	uint32_t enrolled; /* devices, by the file */
+	bool is_file_revoked, is_disk_broken;
+	struct burn_ledger burns;
+	struct sim_burns burn_counts;
 	struct random_seeded seeded;
 	struct random_source random;
 	struct table *table;
@@ -136,6 +140,12 @@ void sim_relay_note_enrolment(struct sim_client *c, const struct keeper_event *e
 void sim_relay_end_enrolments(struct sim *sim);
 void sim_client_save(struct sim_client *c, const struct link_event *event);
 void sim_client_configure(struct sim_client *c); /* by what is on its disk */
+
+/* sim_burn.c */
+/* True: revoked, and *out says so. */
+bool sim_is_revoked(const struct sim *sim, const struct sim_client *c, struct credential *out);
+void sim_relay_note_burn(struct sim_client *c, const struct keeper_event *event);
+void sim_relay_end_burns(struct sim *sim);
 
 /* sim_client.c */
 void sim_client_receive(struct sim_client *c, struct sim_datagram *datagram);

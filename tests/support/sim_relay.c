@@ -25,6 +25,8 @@ static bool find_credential(void *state, const struct hello_request *request, ui
 	(void)wall_ns;
 	device_id_of(request->device_public, device);
 	const struct sim_client *c = client_of_device(sim, device);
+	if (sim_is_revoked(sim, c, out))
+		return true;
 	if (request->payload.credential == CREDENTIAL_DEVICE)
 		return sim_find_device(sim, c, out);
 	if (memcmp(request->payload.id, sim->relay.file_id, FILE_ID_SIZE) != 0)
@@ -63,6 +65,8 @@ static void event(void *state, const struct keeper_event *event)
 	struct sim_client *c = client_of_device(sim_of(state), event->device);
 	if (event->type == KEEPER_ENROL)
 		sim_relay_note_enrolment(c, event);
+	if (event->type == KEEPER_BURN)
+		sim_relay_note_burn(c, event);
 	if (event->type == KEEPER_SESSION_UP && c != NULL)
 		c->last_timestamp_ns = event->timestamp_ns;
 }
@@ -299,6 +303,7 @@ void sim_relay_wake(struct sim *sim)
 	run_keeper(sim, &r->frames, UINT32_MAX);
 	run_keeper(sim, &r->hellos, sim->config.hellos_per_ms);
 	sim_relay_end_enrolments(sim);
+	sim_relay_end_burns(sim);
 	sim_doors_tick(sim);
 	uint64_t deadline_ns = earliest(keeper_tick(r->keeper, sim->now), sim_doors_deadline(sim));
 	uint64_t soonest_ns = sim->now.mono_ns + NS_PER_MS;
