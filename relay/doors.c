@@ -19,6 +19,14 @@ void doors_fini(struct doors *d)
 	bytes_wipe(d, sizeof(*d));
 }
 
+static struct open_door *find(struct doors *d, uint64_t generation)
+{
+	for (size_t i = 0; i < DOORS_MAX; i++)
+		if (d->open[i].is_open && d->open[i].generation == generation)
+			return &d->open[i];
+	return NULL;
+}
+
 const struct open_door *doors_find(const struct doors *d, uint64_t generation)
 {
 	for (size_t i = 0; i < DOORS_MAX; i++)
@@ -180,8 +188,9 @@ static void keeper_announce(struct keeper *k, void *state, struct instant now)
 }
 
 /* Tell all sessions to go there at `begins_ns`. */
-static void announce(struct doors *d, const struct open_door *door, uint64_t begins_ns)
+static void announce(struct doors *d, struct open_door *door, uint64_t begins_ns)
 {
+	door->begins_ns = begins_ns;
 	struct keeper_door next = { .door = door->generation,
 				    .port = door->port,
 				    .begins_ns = begins_ns };
@@ -203,7 +212,7 @@ int doors_rotate_now(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 	if (result < 0)
 		return result;
 	*opened = newest + 1;
-	announce(d, doors_find(d, newest + 1), wall_ns + DOORS_ROTATE_WAIT_S * NS_PER_S);
+	announce(d, find(d, newest + 1), wall_ns + DOORS_ROTATE_WAIT_S * NS_PER_S);
 	return 0;
 }
 
@@ -257,13 +266,27 @@ int doors_replace_secret(struct doors *d, const uint8_t secret[KEY_SIZE], uint64
 	if (result < 0)
 		return result;
 	*opened = next;
-	announce(d, doors_find(d, next), wall_ns + DOORS_ROTATE_WAIT_S * NS_PER_S);
+	announce(d, find(d, next), wall_ns + DOORS_ROTATE_WAIT_S * NS_PER_S);
 	return 0;
 }
 
 /* ---- as time goes by -------------------------------------------------------------------- */
 
-/* When a door closes: a grace after its time; at once where the clock was set back long before it
+/* The door that sessions go to from this one; NULL: none is open. */
+static const struct open_door *successor(const struct doors *d, const struct open_door *door)
+{
+	const struct open_door *next = NULL;
+	for (size_t i = 0; i < DOORS_MAX; i++) {
+		const struct open_door *other = &d->open[i];
+		if (other->is_open && !other->is_stale && other->generation > door->generation &&
+		    (next == NULL || other->generation < next->generation))
+			next = other;
+	}
+	return next;
+}
+
+/* When a door closes: a grace after its time, and after the next one's, which may have been late;
+ * never while sessions have nowhere to go; at once where the clock was set back long before it
  * (some are opened early by hand). */
 static uint64_t closing_time(const struct doors *d, const struct open_door *door, uint64_t now)
 {
@@ -271,8 +294,11 @@ static uint64_t closing_time(const struct doors *d, const struct open_door *door
 		return door->close_ns;
 	if (door->generation > now + DOORS_MAX)
 		return 0;
-	return schedule_begin_ns(&d->config.schedule, door->generation + 1) +
-	       d->config.grace_s * NS_PER_S;
+	const struct open_door *next = successor(d, door);
+	if (next == NULL)
+		return NEVER;
+	uint64_t end_ns = schedule_begin_ns(&d->config.schedule, door->generation + 1);
+	return (next->begins_ns > end_ns ? next->begins_ns : end_ns) + d->config.grace_s * NS_PER_S;
 }
 
 /* Returns when the next one closes. */
@@ -299,8 +325,8 @@ uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 	uint64_t begin_ns = schedule_begin_ns(s, now + 1);
 	uint64_t notice_ns = begin_ns - d->config.notice_s * NS_PER_S;
 	uint64_t last = wall_ns < notice_ns ? now : now + 1;
-	uint64_t next_ns =
-		earliest(close_due(d, now, wall_ns), wall_ns < notice_ns ? notice_ns : begin_ns);
+	uint64_t next_ns = wall_ns < notice_ns ? notice_ns : begin_ns;
+	(void)close_due(d, now, wall_ns); /* makes room */
 	*opened = 0;
 	d->failure = 0;
 	/* The present one, too: the machine may have slept over its notice, or time was set. */
@@ -312,7 +338,9 @@ uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 			continue;
 		}
 		*opened = k;
-		announce(d, doors_find(d, k), k == now ? wall_ns : begin_ns);
+		announce(d, find(d, k), k == now ? wall_ns : begin_ns);
+		if (k == now)
+			break; /* late: sessions hear of one at a time, of the next at its begin */
 	}
-	return next_ns;
+	return earliest(next_ns, close_due(d, now, wall_ns));
 }

@@ -1,7 +1,8 @@
 #pragma once
 /*
  * Doors: the port generations that are open, and their life. The next door opens a notice before
- * its time, the old one closes a grace after it.
+ * its time, the old one closes a grace after it: a grace after sessions were sent to the next one,
+ * should that have come late.
  *
  * Each door is opened in every worker on the same port, and in the keeper. Owner: control.
  */
@@ -39,8 +40,9 @@ struct open_door {
 	uint8_t key[KEY_SIZE];
 	uint32_t receive_buffer_bytes; /* as the kernel granted it */
 	bool is_open;
-	bool is_stale;     /* of a schedule secret that was replaced */
-	uint64_t close_ns; /* wall clock, of a stale one */
+	bool is_stale;      /* of a schedule secret that was replaced */
+	uint64_t begins_ns; /* wall clock: sessions were told to go there then */
+	uint64_t close_ns;  /* wall clock, of a stale one */
 };
 
 struct doors {

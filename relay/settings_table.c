@@ -10,7 +10,9 @@ enum {
 	PORT_LOWEST = 1024,   /* below, ports belong to root */
 	DAY_S = 86400,
 	WEEK_S = 7 * DAY_S,
-	INTERVAL_MIN_S = 10,
+	INTERVAL_MIN_S = 2,  /* notice and grace are whole seconds, and shorter */
+	VALIDITY_MIN_S = 10, /* a file has to reach somebody */
+	IDLE_MIN_S = 10,
 	KEEPALIVE_MIN_S = 5,         /* more often is only load */
 	KEEPALIVE_MAX_S = DAY_S / 2, /* 16 bits on the wire */
 	RATE_MAX = 1000000,
@@ -127,12 +129,12 @@ const struct setting SETTINGS[] = {
 	  .help = "Connections per second from one address (one /64 of IPv6)." },
 	{ KEY(limits, handshake_burst), COUNT(1, RATE_MAX), .fallback = "60",
 	  .help = "How many of them at once after a while without any." },
-	{ KEY(limits, idle_timeout), DURATION(INTERVAL_MIN_S, DAY_S), .fallback = "3m",
+	{ KEY(limits, idle_timeout), DURATION(IDLE_MIN_S, DAY_S), .fallback = "3m",
 	  .help = "A session ends when nothing was heard for so long." },
 	{ KEY(limits, keepalive), DURATION(KEEPALIVE_MIN_S, KEEPALIVE_MAX_S), .fallback = "25s",
 	  .help = "How often a silent client sends a packet, to hold its NAT mapping." },
 
-	{ KEY(security, file_validity), DURATION(60, WEEK_S), .fallback = "1h",
+	{ KEY(security, file_validity), DURATION(VALIDITY_MIN_S, WEEK_S), .fallback = "1h",
 	  .help = "How long a security file opens a first connection." },
 	{ KEY(security, file_max_devices), COUNT(0, SECURITY_FILE_DEVICES_MAX), .fallback = "10",
 	  .help = "How many devices may be enrolled with one file; they need none from then on.\n"

@@ -273,6 +273,69 @@ static void test_clock_is_set(void **state)
 	/* Over the notice and the beginning, as after a sleep. */
 	(void)doors_tick(&f.doors, at(GENERATION + 7, 3), &opened);
 	assert_int_equal(opened, GENERATION + 7);
+	assert_non_null(doors_find(&f.doors, GENERATION));
+	(void)doors_tick(&f.doors, at(GENERATION + 7, 3 + GRACE_S), &opened);
+	assert_null(doors_find(&f.doors, GENERATION));
+	stop(&f);
+}
+
+/*
+ * Goal:   the old door stays until sessions have had a grace to leave it, also where the next one
+ *         came late, or not at all.
+ * Method: nobody asks for the time until the middle of the next generation; then its port is
+ *         held by somebody else for a while.
+ */
+static void test_late(void **state)
+{
+	struct fixture f;
+	uint64_t opened;
+	(void)state;
+	start_with(&f, DOOR_MODE_SCHEDULE, 0);
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), 0);
+	uint64_t late = at(GENERATION + 1, INTERVAL_S - 1);
+	uint64_t next = doors_tick(&f.doors, late, &opened);
+	assert_int_equal(opened, GENERATION + 1);
+	assert_null(doors_find(&f.doors, GENERATION + 2));
+	assert_non_null(doors_find(&f.doors, GENERATION));
+	assert_int_equal(next, at(GENERATION + 2, 0));
+	(void)doors_tick(&f.doors, next, &opened);
+	assert_int_equal(opened, GENERATION + 2);
+	(void)doors_tick(&f.doors, late + GRACE_S * NS_PER_S - 1, &opened);
+	assert_non_null(doors_find(&f.doors, GENERATION));
+	next = doors_tick(&f.doors, late + GRACE_S * NS_PER_S, &opened);
+	assert_null(doors_find(&f.doors, GENERATION));
+	assert_int_equal(next, at(GENERATION + 2, GRACE_S));
+	(void)doors_tick(&f.doors, next, &opened);
+	assert_null(doors_find(&f.doors, GENERATION + 1));
+	stop(&f);
+}
+
+/* Goal: while no port can be had for the next door, the present one stays. */
+static void test_no_next_port(void **state)
+{
+	struct fixture f;
+	uint64_t opened;
+	int fds[PORT_DRAWS_MAX];
+	(void)state;
+	start_with(&f, DOOR_MODE_SCHEDULE, 0);
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), 0);
+	for (unsigned i = 0; i < PORT_DRAWS_MAX; i++) {
+		uint16_t port = schedule_port(&f.doors.config.schedule, GENERATION + 1, i);
+		const struct address taken = address_v4(127, 0, 0, 1, port);
+		fds[i] = udp_socket_open(&taken, &(struct udp_socket_options){ 0 });
+	}
+	(void)doors_tick(&f.doors, at(GENERATION + 1, GRACE_S + 1), &opened);
+	assert_int_equal(f.doors.failure, -EADDRINUSE);
+	assert_int_equal(opened, 0);
+	expect_open(&f, port_of(&f, GENERATION));
+	for (unsigned i = 0; i < PORT_DRAWS_MAX; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	uint64_t wall_ns = at(GENERATION + 1, GRACE_S + 1 + DOORS_RETRY_S);
+	uint64_t next = doors_tick(&f.doors, wall_ns, &opened);
+	assert_int_equal(opened, GENERATION + 1);
+	assert_int_equal(next, wall_ns + GRACE_S * NS_PER_S);
+	(void)doors_tick(&f.doors, next, &opened);
 	assert_null(doors_find(&f.doors, GENERATION));
 	stop(&f);
 }
@@ -305,7 +368,8 @@ int main(void)
 		cmocka_unit_test(test_a_day),           cmocka_unit_test(test_busy_port),
 		cmocka_unit_test(test_no_port),         cmocka_unit_test(test_fixed),
 		cmocka_unit_test(test_random),          cmocka_unit_test(test_clock_is_set),
-		cmocka_unit_test(test_rotated_by_hand),
+		cmocka_unit_test(test_rotated_by_hand), cmocka_unit_test(test_late),
+		cmocka_unit_test(test_no_next_port),
 	};
 	return cmocka_run_group_tests(tests, test_crypto_start, test_crypto_stop);
 }

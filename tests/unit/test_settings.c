@@ -225,8 +225,10 @@ static const struct {
 	{ "[rotation]\ninterval = 1week\n",
 	  "test.conf:2: [rotation] interval: \"1week\" has an unknown unit"
 	  " (known: s, m, h, d)" },
-	{ "[rotation]\ninterval = 9s\n",
-	  "test.conf:2: [rotation] interval: \"9s\" is too small (allowed: 10s to 7d)" },
+	{ "[rotation]\ninterval = 1s\n",
+	  "test.conf:2: [rotation] interval: \"1s\" is too small (allowed: 2s to 7d)" },
+	{ "[security]\nfile_validity = 9s\n",
+	  "test.conf:2: [security] file_validity: \"9s\" is too small (allowed: 10s to 7d)" },
 	{ "[rotation]\ninterval = 1.5h\n",
 	  "test.conf:2: [rotation] interval: \"1.5h\" has an unknown unit"
 	  " (known: s, m, h, d)" },
