@@ -22,6 +22,8 @@ struct bench {
 	struct target target;
 	uint64_t resident_before; /* of the relay, without sessions */
 	uint64_t cpu_ns;          /* of the relay, when the load began */
+	double connects_per_s;
+	struct lookup_figures lookup;
 	struct figures rows[OPTIONS_RATES_MAX];
 };
 
@@ -101,7 +103,9 @@ static const char *set_up_relay(struct bench *b)
 		return error;
 	b->target = relay_target(b->relay);
 	b->resident_before = process_resident(b->options.pid);
+	uint64_t start_ns = load_now_ns();
 	error = relay_peers_connect(b->relay);
+	b->connects_per_s = config.peers * (double)NS_PER_S / (double)(load_now_ns() - start_ns);
 	return error != NULL ? error : join(b);
 }
 
@@ -227,6 +231,18 @@ static bool warm_up(struct bench *b, double rate, struct load_result *result)
 	return load_run(&b->target, &plan, NULL, NULL, result);
 }
 
+/* Sessions at rest: what the relay holds for them. */
+static void note_sessions(const struct bench *b, struct figures *out)
+{
+	uint64_t now = process_resident(b->options.pid), before = b->resident_before;
+	out->sessions = b->options.scenario.pairs;
+	out->bytes_per_session = now > before ? (now - before) / out->sessions : 0;
+	out->all_bytes_per_session = now / out->sessions;
+	out->descriptors = process_descriptors(b->options.pid);
+	out->connects_per_s = b->connects_per_s;
+	out->lookup = b->lookup;
+}
+
 static bool measure(struct bench *b, double rate, struct figures *out)
 {
 	struct load_result *result = malloc(sizeof(*result));
@@ -236,12 +252,8 @@ static bool measure(struct bench *b, double rate, struct figures *out)
 		free(result);
 		return false;
 	}
-	if (b->options.scenario.shape == SHAPE_IDLE && b->options.pid > 0) {
-		uint64_t now = process_resident(b->options.pid);
-		out->sessions = b->options.scenario.pairs;
-		out->bytes_per_session =
-			now > b->resident_before ? (now - b->resident_before) / out->sessions : 0;
-	}
+	if (b->options.scenario.shape == SHAPE_IDLE && b->options.pid > 0)
+		note_sessions(b, out);
 	json_t *before = relay_counters(b);
 	bool is_done = load_run(&b->target, &plan, note_cpu, b, result);
 	uint64_t after_ns = b->options.pid > 0 ? process_cpu_ns(b->options.pid) : 0;
@@ -274,6 +286,8 @@ static int run(struct bench *b)
 {
 	struct options *o = &b->options;
 	const char *error = o->target == TARGET_RELAY ? set_up_relay(b) : set_up_other(b);
+	if (error == NULL && o->scenario.shape == SHAPE_IDLE)
+		error = lookup_measure(o->scenario.pairs, &b->lookup);
 	if (error != NULL)
 		return fail("set-up", error);
 	if (o->rate_count == 0)

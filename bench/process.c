@@ -83,6 +83,21 @@ uint64_t process_resident(pid_t pid)
 	return kilobytes * BYTES_PER_KB;
 }
 
+uint32_t process_descriptors(pid_t pid)
+{
+	char path[LINE_MAX_SIZE];
+	uint32_t count = 0;
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	DIR *descriptors = opendir(path);
+	const struct dirent *entry;
+	if (descriptors == NULL)
+		return 0;
+	while ((entry = readdir(descriptors)) != NULL)
+		count += entry->d_name[0] != '.';
+	closedir(descriptors);
+	return count;
+}
+
 /* ---- admin socket ------------------------------------------------------------------------ */
 
 static int connect_to(const char *path)

@@ -14,6 +14,8 @@ enum { PROCESS_PATH_MAX = 256, PROCESS_OVERRIDES_MAX = 16 };
 uint64_t process_cpu_ns(pid_t pid);
 /* Resident bytes; 0: no such process. */
 uint64_t process_resident(pid_t pid);
+/* Open descriptors; 0: no such process, or not ours to see. */
+uint32_t process_descriptors(pid_t pid);
 
 /* One command; a new object, or NULL. */
 json_t *admin_ask(const char *socket_path, const char *command);

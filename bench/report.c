@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "core/instant.h"
+#include "core/limits.h"
 
 enum { BITS = 8, PERCENT = 100 };
 
@@ -34,6 +34,7 @@ void report_fill(struct figures *f, const struct load_result *r, uint64_t cpu_ns
 		f->relay_ns_per_packet = (double)cpu_ns / (double)f->delivered;
 		f->relay_busy = (double)cpu_ns / (double)r->elapsed_ns;
 	}
+	f->keepalive_cores = f->relay_ns_per_packet * (double)f->sessions / (double)KEEPALIVE_NS;
 	f->doubt = load_doubt(r);
 }
 
@@ -44,14 +45,26 @@ static double us(uint64_t ns)
 	return (double)ns / (double)NS_PER_US;
 }
 
+static void print_sessions(const struct figures *f)
+{
+	printf("sessions: %llu at rest, %.0f/s connected, %u descriptors in the relay\n",
+	       (unsigned long long)f->sessions, f->connects_per_s, f->descriptors);
+	printf("resident: %llu bytes each all told, %llu without what the relay has for none\n",
+	       (unsigned long long)f->all_bytes_per_session,
+	       (unsigned long long)f->bytes_per_session);
+	printf("keepalives: %.0f ns of the relay each, %.2f cores for one each in %.0f s\n",
+	       f->relay_ns_per_packet, f->keepalive_cores, (double)KEEPALIVE_NS / (double)NS_PER_S);
+	printf("look-up, cold: %.0f ns by id, %.0f ns by peer id\n", f->lookup.by_id_ns,
+	       f->lookup.by_peer_ns);
+}
+
 static void print_extras(const struct figures *f)
 {
 	if (f->hellos_sent > 0)
 		printf("handshakes: %.0f/s answered of %llu asked\n", f->handshakes_per_s,
 		       (unsigned long long)f->hellos_sent);
 	if (f->sessions > 0)
-		printf("sessions: %llu, %llu bytes resident each\n",
-		       (unsigned long long)f->sessions, (unsigned long long)f->bytes_per_session);
+		print_sessions(f);
 	if (f->bad > 0)
 		printf("not authentic: %llu of %llu samples\n", (unsigned long long)f->bad,
 		       (unsigned long long)(f->samples + f->bad));
@@ -116,6 +129,12 @@ static json_t *row_json(const struct figures *f)
 	put_number(row, "handshakes_per_s", f->handshakes_per_s);
 	put_count(row, "sessions", f->sessions);
 	put_count(row, "bytes_per_session", f->bytes_per_session);
+	put_count(row, "all_bytes_per_session", f->all_bytes_per_session);
+	put_count(row, "descriptors", f->descriptors);
+	put_number(row, "connects_per_s", f->connects_per_s);
+	put_number(row, "keepalive_cores", f->keepalive_cores);
+	put_number(row, "lookup_by_id_ns", f->lookup.by_id_ns);
+	put_number(row, "lookup_by_peer_ns", f->lookup.by_peer_ns);
 	json_object_set_new(row, "doubt", f->doubt != NULL ? json_string(f->doubt) : json_null());
 	if (f->counters != NULL)
 		json_object_set(row, "relay_counters", f->counters);

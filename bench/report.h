@@ -1,6 +1,7 @@
 #pragma once
 /* What a run gave: as a table for people, as JSON, as a plot. Owner: one thread. */
 #include "bench/load.h"
+#include "bench/lookup.h"
 #include "bench/options.h"
 
 struct figures {
@@ -15,9 +16,17 @@ struct figures {
 	uint64_t slip_p99_ns;
 	uint64_t hellos_sent, welcomes;
 	double handshakes_per_s;
-	uint64_t sessions, bytes_per_session; /* 0: not measured */
-	const char *doubt;                    /* NULL: none */
-	json_t *counters;                     /* of the relay, what they grew by; or NULL */
+	const char *doubt; /* NULL: none */
+	json_t *counters;  /* of the relay, what they grew by; or NULL */
+
+	/* Sessions at rest; 0: not measured. */
+	uint64_t sessions;
+	uint64_t bytes_per_session;     /* what the relay has grown by */
+	uint64_t all_bytes_per_session; /* with what it holds for none */
+	uint32_t descriptors;
+	double connects_per_s;
+	double keepalive_cores; /* one each in KEEPALIVE_NS */
+	struct lookup_figures lookup;
 };
 
 void report_fill(struct figures *f, const struct load_result *result, uint64_t cpu_ns);

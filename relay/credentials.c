@@ -4,47 +4,39 @@
 #include <stdlib.h>
 
 #include "relay/id_set.h"
+#include "relay/id_table.h"
 
-/* Devices by id, the enrolled ones and those of which a HELLO was heard: open addressing, doubled
- * when 3/4 full. They stay as long as the relay runs: forgotten ones' old HELLOs would be told the
- * time of day. */
-struct device {
-	struct credential_device known;
-	bool is_used;     /* the place is taken */
-	bool is_enrolled; /* else only its timestamp counts */
+/* A device that a HELLO was heard of. It stays as long as the relay runs: a forgotten one's old
+ * HELLOs would be told the time of day. */
+struct heard {
+	uint8_t id[DEVICE_ID_SIZE];
+	uint64_t last_timestamp_ns;
 };
+_Static_assert((int)DEVICE_ID_SIZE == (int)ID_TABLE_ID_SIZE, "what both begin with");
+_Static_assert(offsetof(struct credential_device, id) == 0, "so does this");
 
 struct credentials {
 	pthread_mutex_t lock; /* guards everything below */
 	struct credential_file files[CREDENTIAL_FILES_MAX];
 	size_t file_count;
-	struct device *devices;
-	size_t device_capacity; /* power of two */
-	size_t device_count;
+	struct id_table devices; /* struct credential_device: the enrolled ones */
+	struct id_table heard;   /* struct heard: the others, and what these were before */
 	struct id_set revoked_devices;
 };
-
-enum { DEVICES_FIRST = 256 };
 
 struct credentials *credentials_create(void)
 {
 	struct credentials *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return NULL;
-	c->devices = calloc(DEVICES_FIRST, sizeof(*c->devices));
-	if (c->devices == NULL) {
+	if (!id_table_init(&c->devices, sizeof(struct credential_device), CREDENTIAL_DEVICES_MAX) ||
+	    !id_table_init(&c->heard, sizeof(struct heard), CREDENTIAL_DEVICES_MAX)) {
+		id_table_fini(&c->devices);
 		free(c);
 		return NULL;
 	}
-	c->device_capacity = DEVICES_FIRST;
 	pthread_mutex_init(&c->lock, NULL);
 	return c;
-}
-
-static void destroy_devices(struct credentials *c)
-{
-	bytes_wipe(c->devices, c->device_capacity * sizeof(*c->devices));
-	free(c->devices);
 }
 
 void credentials_destroy(struct credentials *c)
@@ -52,7 +44,8 @@ void credentials_destroy(struct credentials *c)
 	if (c == NULL)
 		return;
 	pthread_mutex_destroy(&c->lock);
-	destroy_devices(c);
+	id_table_fini(&c->devices);
+	id_table_fini(&c->heard);
 	id_set_fini(&c->revoked_devices);
 	bytes_wipe(c, sizeof(*c));
 	free(c);
@@ -106,73 +99,28 @@ size_t credentials_sweep(struct credentials *c, uint64_t wall_ns)
 
 /* ---- devices ---------------------------------------------------------------------------- */
 
-/* The device's place, or the empty one where it belongs. Ids are hashes: any bytes will do. */
-static struct device *device_place(struct device *devices, size_t capacity,
-				   const uint8_t id[DEVICE_ID_SIZE])
+/* NULL: not enrolled. */
+static struct credential_device *find_device(const struct credentials *c,
+					     const uint8_t id[DEVICE_ID_SIZE])
 {
-	uint64_t hash;
-	memcpy(&hash, id, sizeof(hash));
-	for (size_t i = (size_t)hash & (capacity - 1);; i = (i + 1) & (capacity - 1))
-		if (!devices[i].is_used || memcmp(devices[i].known.id, id, DEVICE_ID_SIZE) == 0)
-			return &devices[i];
+	return id_table_find(&c->devices, id);
 }
 
-static struct device *find_device(const struct credentials *c, const uint8_t id[DEVICE_ID_SIZE])
+static bool is_enrolled_from(const struct credential_device *device,
+			     const uint8_t file_id[FILE_ID_SIZE])
 {
-	struct device *place = device_place(c->devices, c->device_capacity, id);
-	return place->is_used ? place : NULL;
-}
-
-static bool grow(struct credentials *c)
-{
-	if (c->device_count * 4 < c->device_capacity * 3)
-		return true;
-	size_t capacity = c->device_capacity * 2;
-	struct device *devices = calloc(capacity, sizeof(*devices));
-	if (c->device_count >= CREDENTIAL_DEVICES_MAX || devices == NULL) {
-		free(devices);
-		return false;
-	}
-	for (size_t i = 0; i < c->device_capacity; i++)
-		if (c->devices[i].is_used)
-			*device_place(devices, capacity, c->devices[i].known.id) = c->devices[i];
-	destroy_devices(c);
-	c->devices = devices;
-	c->device_capacity = capacity;
-	return true;
-}
-
-/* Find or make. NULL: full, or no memory. */
-static struct device *need_device(struct credentials *c, const uint8_t id[DEVICE_ID_SIZE])
-{
-	struct device *device = find_device(c, id);
-	if (device != NULL)
-		return device;
-	if (!grow(c))
-		return NULL;
-	device = device_place(c->devices, c->device_capacity, id);
-	device->is_used = true;
-	memcpy(device->known.id, id, DEVICE_ID_SIZE);
-	c->device_count++;
-	return device;
-}
-
-static bool is_enrolled_from(const struct device *device, const uint8_t file_id[FILE_ID_SIZE])
-{
-	return device != NULL && device->is_enrolled &&
-	       memcmp(device->known.file_id, file_id, FILE_ID_SIZE) == 0;
+	return device != NULL && memcmp(device->file_id, file_id, FILE_ID_SIZE) == 0;
 }
 
 static bool put_device(struct credentials *c, const struct credential_device *enrolled)
 {
-	struct device *device = need_device(c, enrolled->id);
+	struct credential_device *device = id_table_need(&c->devices, enrolled->id);
 	if (device == NULL)
 		return false;
-	uint64_t last_ns = device->known.last_timestamp_ns;
-	device->known = *enrolled;
+	uint64_t last_ns = device->last_timestamp_ns;
+	*device = *enrolled;
 	if (last_ns > enrolled->last_timestamp_ns)
-		device->known.last_timestamp_ns = last_ns;
-	device->is_enrolled = true;
+		device->last_timestamp_ns = last_ns;
 	return true;
 }
 
@@ -198,8 +146,7 @@ bool credentials_enrol_device(struct credentials *c, const struct credential_dev
 bool credentials_is_enrolled(struct credentials *c, const uint8_t id[DEVICE_ID_SIZE])
 {
 	pthread_mutex_lock(&c->lock);
-	const struct device *device = find_device(c, id);
-	bool is_enrolled = device != NULL && device->is_enrolled;
+	bool is_enrolled = find_device(c, id) != NULL;
 	pthread_mutex_unlock(&c->lock);
 	return is_enrolled;
 }
@@ -208,9 +155,13 @@ void credentials_note_timestamp(struct credentials *c, const uint8_t id[DEVICE_I
 				uint64_t timestamp_ns)
 {
 	pthread_mutex_lock(&c->lock);
-	struct device *device = need_device(c, id);
-	if (device != NULL && device->known.last_timestamp_ns < timestamp_ns)
-		device->known.last_timestamp_ns = timestamp_ns;
+	struct credential_device *device = find_device(c, id);
+	struct heard *heard = device == NULL ? id_table_need(&c->heard, id) : NULL;
+	uint64_t *last_ns = device != NULL ? &device->last_timestamp_ns :
+			    heard != NULL  ? &heard->last_timestamp_ns :
+					     NULL;
+	if (last_ns != NULL && *last_ns < timestamp_ns)
+		*last_ns = timestamp_ns;
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -223,10 +174,10 @@ static void revoke_file(struct credential_file *file)
 	bytes_wipe(file->shared_secret, sizeof(file->shared_secret));
 }
 
-static void revoke_device(struct device *device)
+static void revoke_device(struct credential_device *device)
 {
-	device->known.is_revoked = true;
-	bytes_wipe(device->known.psk, sizeof(device->known.psk));
+	device->is_revoked = true;
+	bytes_wipe(device->psk, sizeof(device->psk));
 }
 
 bool credentials_revoke_file(struct credentials *c, const uint8_t id[FILE_ID_SIZE])
@@ -236,10 +187,11 @@ bool credentials_revoke_file(struct credentials *c, const uint8_t id[FILE_ID_SIZ
 	bool is_known = file != NULL;
 	if (file != NULL)
 		revoke_file(file);
-	for (size_t i = 0; i < c->device_capacity; i++) {
-		if (!is_enrolled_from(&c->devices[i], id))
+	for (uint32_t i = 0; i < c->devices.count; i++) {
+		struct credential_device *device = id_table_at(&c->devices, i);
+		if (!is_enrolled_from(device, id))
 			continue;
-		revoke_device(&c->devices[i]);
+		revoke_device(device);
 		is_known = true;
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -251,16 +203,15 @@ void credentials_revoke_all(struct credentials *c)
 	pthread_mutex_lock(&c->lock);
 	for (size_t i = 0; i < c->file_count; i++)
 		revoke_file(&c->files[i]);
-	for (size_t i = 0; i < c->device_capacity; i++)
-		if (c->devices[i].is_enrolled)
-			revoke_device(&c->devices[i]);
+	for (uint32_t i = 0; i < c->devices.count; i++)
+		revoke_device(id_table_at(&c->devices, i));
 	pthread_mutex_unlock(&c->lock);
 }
 
 bool credentials_revoke_device(struct credentials *c, const uint8_t id[DEVICE_ID_SIZE])
 {
 	pthread_mutex_lock(&c->lock);
-	struct device *device = find_device(c, id);
+	struct credential_device *device = find_device(c, id);
 	if (device != NULL)
 		revoke_device(device);
 	bool is_kept = id_set_add(&c->revoked_devices, id);
@@ -272,8 +223,8 @@ bool credentials_revoke_device(struct credentials *c, const uint8_t id[DEVICE_ID
 
 /* A device that was enrolled from the file may come back with it: the end of its enrolment may
  * have been lost. */
-static enum wire_status file_status(const struct credential_file *file, const struct device *device,
-				    uint64_t wall_ns)
+static enum wire_status file_status(const struct credential_file *file,
+				    const struct credential_device *device, uint64_t wall_ns)
 {
 	if (file->is_revoked)
 		return STATUS_REVOKED;
@@ -286,7 +237,8 @@ static enum wire_status file_status(const struct credential_file *file, const st
 }
 
 static bool take_file(struct credentials *c, const struct hello_request *request,
-		      const struct device *device, uint64_t wall_ns, struct credential *out)
+		      const struct credential_device *device, uint64_t wall_ns,
+		      struct credential *out)
 {
 	const struct credential_file *file = find_file(c, request->payload.id);
 	if (file == NULL)
@@ -298,13 +250,22 @@ static bool take_file(struct credentials *c, const struct hello_request *request
 	return true;
 }
 
-static bool take_device(const struct device *device, struct credential *out)
+static bool take_device(const struct credential_device *device, struct credential *out)
 {
-	if (device == NULL || !device->is_enrolled)
+	if (device == NULL)
 		return false;
-	memcpy(out->psk, device->known.psk, KEY_SIZE);
-	memcpy(out->file_id, device->known.file_id, FILE_ID_SIZE);
+	memcpy(out->psk, device->psk, KEY_SIZE);
+	memcpy(out->file_id, device->file_id, FILE_ID_SIZE);
 	return true;
+}
+
+static uint64_t last_timestamp(const struct credentials *c, const uint8_t id[DEVICE_ID_SIZE])
+{
+	const struct credential_device *device = find_device(c, id);
+	const struct heard *heard = id_table_find(&c->heard, id);
+	uint64_t enrolled_ns = device != NULL ? device->last_timestamp_ns : 0;
+	uint64_t heard_ns = heard != NULL ? heard->last_timestamp_ns : 0;
+	return enrolled_ns > heard_ns ? enrolled_ns : heard_ns;
 }
 
 bool credentials_find(struct credentials *c, const struct hello_request *request, uint64_t wall_ns,
@@ -315,15 +276,14 @@ bool credentials_find(struct credentials *c, const struct hello_request *request
 	device_id_of(request->device_public, id);
 	memset(out, 0, sizeof(*out));
 	pthread_mutex_lock(&c->lock);
-	const struct device *device = find_device(c, id);
+	const struct credential_device *device = find_device(c, id);
 	if (request->payload.credential == CREDENTIAL_FILE)
 		is_known = take_file(c, request, device, wall_ns, out);
 	else if (memcmp(request->payload.id, id, DEVICE_ID_SIZE) == 0)
 		is_known = take_device(device, out);
-	if (id_set_has(&c->revoked_devices, id) || (device != NULL && device->known.is_revoked))
+	if (id_set_has(&c->revoked_devices, id) || (device != NULL && device->is_revoked))
 		out->status = STATUS_REVOKED;
-	if (device != NULL)
-		out->last_timestamp_ns = device->known.last_timestamp_ns;
+	out->last_timestamp_ns = last_timestamp(c, id);
 	pthread_mutex_unlock(&c->lock);
 	return is_known;
 }
