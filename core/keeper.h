@@ -39,7 +39,7 @@ struct keeper_event {
 	enum keeper_event_type type;
 	struct session_id session;
 	uint8_t device[DEVICE_ID_SIZE];
-	uint8_t device_public[X25519_SIZE];
+	uint8_t device_public[X25519_SIZE]; /* KEEPER_ENROL, KEEPER_REFUSED */
 	uint8_t peer[PEER_ID_SIZE];
 	uint8_t identity[ED25519_PUBLIC_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];

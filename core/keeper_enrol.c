@@ -8,11 +8,14 @@
  * that the relay takes, be it the file's or the device's.
  */
 
-void keeper_start_enrolment(struct keeper_entry *e, const struct noise_result *keys)
+void keeper_start_enrolment(struct keeper_entry *e, const struct noise_result *keys,
+			    const uint8_t device_public[X25519_SIZE])
 {
 	e->enrolment = calloc(1, sizeof *e->enrolment);
-	if (e->enrolment != NULL) /* else its next connection is another chance */
-		device_psk_of(keys, e->enrolment->psk);
+	if (e->enrolment == NULL)
+		return; /* its next connection is another chance */
+	device_psk_of(keys, e->enrolment->psk);
+	memcpy(e->enrolment->device_public, device_public, X25519_SIZE);
 }
 
 void keeper_drop_enrolment(struct keeper_entry *e)
@@ -32,6 +35,7 @@ void keeper_take_confirm(struct keeper *k, struct keeper_entry *e)
 		return; /* nothing was offered, or it says so twice */
 	e->enrolment->state = ENROL_SAVING;
 	keeper_describe(k, e, &event);
+	memcpy(event.device_public, e->enrolment->device_public, sizeof event.device_public);
 	memcpy(event.psk, e->enrolment->psk, sizeof event.psk);
 	k->config.hooks.event(k->config.hooks.state, &event);
 	bytes_wipe(&event, sizeof event);

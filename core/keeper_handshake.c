@@ -214,12 +214,11 @@ static void publish(struct keeper *k, struct keeper_entry *e, const struct hands
 	e->timestamp_ns = h->request.timestamp_ns;
 	e->since_ns = k->now.mono_ns;
 	keeper_start_keys(k, e, keys);
-	memcpy(e->device_public, h->request.device_public, sizeof e->device_public);
 	memcpy(e->identity, h->request.payload.identity, sizeof e->identity);
 	memcpy(e->file_id, h->credential.file_id, sizeof e->file_id);
 	e->is_enrolled = h->request.payload.credential == CREDENTIAL_DEVICE;
 	if (h->credential.may_enrol && !e->is_enrolled)
-		keeper_start_enrolment(e, keys);
+		keeper_start_enrolment(e, keys, h->request.device_public);
 	enter_in_directory(k, e, h);
 	k->pending_count++;
 	table_publish(k->config.table, s);

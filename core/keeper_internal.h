@@ -67,6 +67,7 @@ enum keeper_enrol_state { ENROL_OFFERED, ENROL_SAVING, ENROL_SAVED };
 struct keeper_enrolment {
 	enum keeper_enrol_state state;
 	uint8_t psk[KEY_SIZE];
+	uint8_t device_public[X25519_SIZE];
 };
 
 struct keeper_entry {
@@ -82,26 +83,25 @@ struct keeper_entry {
 	uint64_t since_ns;
 	uint64_t probe_after_ns; /* no path challenge before */
 	uint64_t epoch_since_ns; /* when the newest keys were made */
-	uint64_t epoch_received; /* highest_received at that time */
 	uint64_t retire_ns;      /* when the older keys stop opening; NEVER: none */
+	uint64_t door_told;      /* the newest door that a PORT_NEXT named to it */
 	struct rekey_chain chain;
-	uint64_t door_told; /* the newest door that a PORT_NEXT named to it */
 	struct reliable_receiver receiver;
 	uint32_t schedule_told; /* number of the schedule it knows; 0: none */
 	uint32_t send_next;     /* sequence number to go on with, without a sender */
 	uint32_t channels;      /* list of its ends; 0: none */
-	uint32_t channel_count;
 	uint32_t owing, owing_last; /* queue of its ends that owe it frames; 0: none */
+	uint32_t epoch_received;    /* low half of highest_received when the newest keys were made */
+	uint16_t channel_count;
 	uint8_t state;              /* enum keeper_state */
 	bool is_dirty;              /* to be flushed before the call returns */
 	uint8_t end_reason;         /* enum wire_reason, where keeper_is_ending() */
 	bool is_enrolled;           /* the device needs no file */
 	bool is_retired;            /* its older keys are to be erased after quiesce */
-	uint8_t device_public[X25519_SIZE];
 	uint8_t identity[ED25519_PUBLIC_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];
 };
-_Static_assert(sizeof(struct keeper_entry) <= 928, "a million sessions in about 1 GiB");
+_Static_assert(sizeof(struct keeper_entry) <= 832, "13 cache lines: with all tables below 1 KiB");
 
 /* ---- channels -------------------------------------------------------------------------- */
 
@@ -272,7 +272,8 @@ void keeper_pay_door(struct keeper *k, struct keeper_entry *e);
 void keeper_announce_start(struct keeper *k);
 
 /* keeper_enrol.c */
-void keeper_start_enrolment(struct keeper_entry *e, const struct noise_result *keys);
+void keeper_start_enrolment(struct keeper_entry *e, const struct noise_result *keys,
+			    const uint8_t device_public[X25519_SIZE]);
 void keeper_drop_enrolment(struct keeper_entry *e);
 void keeper_take_confirm(struct keeper *k, struct keeper_entry *e);
 /* Queue what the session has not heard of its enrolment and the schedule, where there is room. */

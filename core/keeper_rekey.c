@@ -13,7 +13,7 @@
 static void note_new_keys(struct keeper *k, struct keeper_entry *e)
 {
 	e->epoch_since_ns = k->now.mono_ns;
-	e->epoch_received = load_relaxed(&e->session.highest_received);
+	e->epoch_received = (uint32_t)load_relaxed(&e->session.highest_received);
 }
 
 void keeper_start_keys(struct keeper *k, struct keeper_entry *e, const struct noise_result *keys)
@@ -27,7 +27,7 @@ bool keeper_keys_are_spent(const struct keeper *k, const struct keeper_entry *e)
 {
 	const struct session *s = &e->session;
 	uint64_t sent = load_relaxed(&s->send_counter) - load_relaxed(&s->epoch_start);
-	uint64_t received = load_relaxed(&s->highest_received) - e->epoch_received;
+	uint32_t received = (uint32_t)load_relaxed(&s->highest_received) - e->epoch_received;
 
 	return k->now.mono_ns >= e->epoch_since_ns + EPOCH_AGE_HARD_NS ||
 	       sent >= EPOCH_PACKETS_HARD || received >= EPOCH_PACKETS_HARD;

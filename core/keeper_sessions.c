@@ -13,7 +13,6 @@ void keeper_describe(const struct keeper *k, const struct keeper_entry *e,
 	event->timestamp_ns = e->timestamp_ns;
 	memcpy(event->device, record->device, sizeof event->device);
 	memcpy(event->peer, record->peer, sizeof event->peer);
-	memcpy(event->device_public, e->device_public, sizeof event->device_public);
 	memcpy(event->identity, e->identity, sizeof event->identity);
 	memcpy(event->file_id, e->file_id, sizeof event->file_id);
 }

@@ -9,9 +9,9 @@ static struct session_epoch *epoch_keys(struct session *s, uint32_t epoch)
 	return &s->epochs[epoch % EPOCHS_LIVE];
 }
 
-static uint32_t live_bit(uint32_t epoch)
+static uint8_t live_bit(uint32_t epoch)
 {
-	return UINT32_C(1) << epoch % EPOCHS_LIVE;
+	return (uint8_t)(1U << epoch % EPOCHS_LIVE);
 }
 
 static void secret_derive(struct session_secret *out, const uint8_t key[KEY_SIZE])

@@ -54,25 +54,23 @@ struct session {
 	/* Atomic. */
 	_Atomic uint32_t epoch;            /* number of the current keys; sends use these */
 	_Atomic uint32_t newest;           /* number of the newest keys: epoch, or the one after */
-	_Atomic uint32_t epochs_live;      /* bit e & 1 set: epochs[e & 1] may open packets */
-	_Atomic uint32_t is_revoked;       /* not 0: nothing is opened or relayed any more */
-	_Atomic uint32_t is_established;   /* a first authentic packet has come */
+	_Atomic uint32_t forgeries;        /* failed opens, for EPOCH_FORGERIES_MAX */
+	_Atomic uint32_t path_sequence;    /* guards path_words: odd while it is being replaced */
+	_Atomic uint8_t epochs_live;       /* bit e & 1 set: epochs[e & 1] may open packets */
+	_Atomic uint8_t is_revoked;        /* not 0: nothing is opened or relayed any more */
+	_Atomic uint8_t is_established;    /* a first authentic packet has come */
 	_Atomic uint64_t send_counter;     /* next to use; runs on over epochs */
 	_Atomic uint64_t highest_received; /* counter + 1 of the newest authentic packet */
 	_Atomic uint64_t epoch_start;      /* send_counter when the current epoch began */
 	_Atomic uint64_t last_receive_ns;
 	_Atomic uint64_t rx_bytes, tx_bytes;
-	_Atomic uint64_t forgeries; /* failed opens, for EPOCH_FORGERIES_MAX */
-
-	/* Guarded by path_sequence: odd while it is being replaced. */
-	_Atomic uint32_t path_sequence;
 	_Atomic uint64_t path_words[6]; /* struct path, in words so that reads cannot tear */
 
 	struct session_epoch epochs[EPOCHS_LIVE];
 	/* Last: a packet needs one word of it, and all of the five cache lines before. */
 	struct replay replay;
 };
-_Static_assert(sizeof(struct session) <= 576, "nine cache lines: a million sessions in 1 GiB");
+_Static_assert(sizeof(struct session) <= 560, "see struct keeper_entry");
 
 /* Start with epoch 0 from a finished handshake; everything else zero, not yet established. */
 void session_init(struct session *s, struct session_id id, const struct noise_result *keys);

@@ -35,6 +35,8 @@ check "churn runs" bench churn churn --start --pairs 4 --rate 1000 --handshakes 
 check "churn answers" holds churn 'r["welcomes"] > 0.8 * r["hellos_sent"] > 20'
 check "idle runs" bench idle idle --start --sessions 200 --rate 1000
 check "idle measures" holds idle "$most_arrive and r['bytes_per_session'] > 0"
+check "idle looks up" holds idle "r['lookup_by_id_ns'] > 0 and r['lookup_by_peer_ns'] > 0"
+check "idle needs no descriptor a session" holds idle "0 < r['descriptors'] < 100"
 
 # port_of NAME: what a floor says of itself.
 has_port() {

@@ -67,6 +67,7 @@ static void one_confirmation_counts(void **state)
 	confirm(l);
 	assert_int_equal(lobby_events(l, KEEPER_ENROL, &enrol), 1);
 	assert_memory_equal(enrol.device, session.device, DEVICE_ID_SIZE);
+	assert_memory_equal(enrol.device_public, l->clients[0].hello.device.public, X25519_SIZE);
 	assert_memory_not_equal(enrol.psk, zeros, KEY_SIZE);
 	assert_null(lobby_take(l, 0, FRAME_ENROL_DONE)); /* not before it is saved */
 

@@ -36,7 +36,6 @@ static void a_session_is_made(void **state)
 	assert_true(session.is_established);
 	assert_int_equal(lobby_events(l, KEEPER_SESSION_UP, &up), 1);
 	assert_true(up.timestamp_ns == l->now.wall_ns);
-	assert_memory_equal(up.device_public, c->hello.device.public, X25519_SIZE);
 	assert_memory_equal(up.identity, c->hello.identity.public, ED25519_PUBLIC_SIZE);
 	assert_memory_equal(up.file_id, l->credential.file_id, FILE_ID_SIZE);
 	assert_memory_equal(session.file_id, l->credential.file_id, FILE_ID_SIZE);
