@@ -87,17 +87,17 @@ struct keeper_entry {
 	uint64_t door_told;      /* the newest door that a PORT_NEXT named to it */
 	struct rekey_chain chain;
 	struct reliable_receiver receiver;
-	uint32_t schedule_told; /* number of the schedule it knows; 0: none */
-	uint32_t send_next;     /* sequence number to go on with, without a sender */
-	uint32_t channels;      /* list of its ends; 0: none */
+	uint32_t schedule_told;     /* number of the schedule it knows; 0: none */
+	uint32_t send_next;         /* sequence number to go on with, without a sender */
+	uint32_t channels;          /* list of its ends; 0: none */
 	uint32_t owing, owing_last; /* queue of its ends that owe it frames; 0: none */
-	uint32_t epoch_received;    /* low half of highest_received when the newest keys were made */
+	uint32_t epoch_received;    /* of highest_received, at epoch_since_ns: the low half */
 	uint16_t channel_count;
-	uint8_t state;              /* enum keeper_state */
-	bool is_dirty;              /* to be flushed before the call returns */
-	uint8_t end_reason;         /* enum wire_reason, where keeper_is_ending() */
-	bool is_enrolled;           /* the device needs no file */
-	bool is_retired;            /* its older keys are to be erased after quiesce */
+	uint8_t state;      /* enum keeper_state */
+	bool is_dirty;      /* to be flushed before the call returns */
+	uint8_t end_reason; /* enum wire_reason, where keeper_is_ending() */
+	bool is_enrolled;   /* the device needs no file */
+	bool is_retired;    /* its older keys are to be erased after quiesce */
 	uint8_t identity[ED25519_PUBLIC_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];
 };
