@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "client/client.h"
+#include "core/text.h"
 #include "net/clock.h"
 
 static void tell_delivery(struct clawchat *c, const struct tunnel *t, uint64_t id,
@@ -26,6 +27,9 @@ enum clawchat_result clawchat_send_text(struct clawchat *c, const struct clawcha
 		return client_error(error, CLAWCHAT_USAGE,
 				    "message: %zu bytes; 1 to %d are possible", length,
 				    CLAWCHAT_TEXT_MAX);
+	if (!text_is_valid(view_of(text, length)))
+		return client_error(error, CLAWCHAT_USAGE,
+				    "message: not UTF-8; send other bytes as a file");
 	struct tunnel *t = tunnel_need(c, to->bytes);
 	if (t == NULL)
 		return client_error(error, CLAWCHAT_FAILED, "message: too many peers at once");
