@@ -115,13 +115,11 @@ struct server *server_create(const struct settings *settings, struct server_erro
 	if (s->cipher == NULL)
 		(void)server_fail(error, EX_CONFIG,
 				  "[security] cipher = %s: not on this machine; use auto", cipher);
-	bool is_addressed = address_is_set(&settings->server.public_ip) ||
-			    address_is_set(&settings->server.public_ip6);
-	if (!is_addressed)
-		(void)server_fail(error, EX_CONFIG,
-				  "[server] public_ip and public_ip6: both are unset; one must say "
-				  "where clients find the relay");
-	if (!is_addressed || s->cipher == NULL || !open_descriptors(s, error) ||
+	struct settings_error unfit;
+	bool can_serve = settings_can_serve(settings, &unfit);
+	if (!can_serve)
+		(void)server_fail(error, EX_CONFIG, "%s", unfit.text);
+	if (!can_serve || s->cipher == NULL || !open_descriptors(s, error) ||
 	    !open_state(s, error) || !make_files_dir(s, error)) {
 		server_destroy(s);
 		return NULL;
@@ -243,6 +241,20 @@ static void warn_of_ephemeral_ports(const struct settings *set)
 		  LOG_NUMBER("last", last), LOG_TEXT("remedy", remedy));
 }
 
+static bool fail_to_listen(const struct settings *set, int result, struct server_error *error)
+{
+	if (set->rotation.mode == DOOR_MODE_FIXED)
+		return server_fail(error, EX_UNAVAILABLE,
+				   "listen on UDP port %u: %s; see [network] listen, listen6 and "
+				   "[rotation] fixed_port",
+				   (unsigned)set->rotation.fixed_port, strerror(-result));
+	return server_fail(error, EX_UNAVAILABLE,
+			   "listen on a UDP port from %u to %u: %s; see [network] listen, listen6 "
+			   "and [rotation] port_first, port_last",
+			   (unsigned)set->rotation.port_first, (unsigned)set->rotation.port_last,
+			   strerror(-result));
+}
+
 static bool start_doors(struct server *s, struct server_error *error)
 {
 	const struct settings *set = s->settings;
@@ -269,10 +281,7 @@ static bool start_doors(struct server *s, struct server_error *error)
 	uint64_t wall_ns = clock_now().wall_ns;
 	int result = doors_start(&s->doors, wall_ns);
 	if (result < 0)
-		return server_fail(error, EX_UNAVAILABLE,
-				   "listen: %s; see [network] listen, "
-				   "listen6 and [rotation]",
-				   strerror(-result));
+		return fail_to_listen(set, result, error);
 	s->doors_next_ns = wall_ns; /* the notice may have begun already */
 	s->clock_offset_ns = (int64_t)(wall_ns - clock_now().mono_ns);
 	warn_of_ephemeral_ports(set);

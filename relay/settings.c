@@ -346,3 +346,11 @@ bool settings_finish(struct settings *s, struct settings_error *error)
 		return fail(error, "[limits] keepalive: must be less than half of idle_timeout");
 	return check_rotation(s, error);
 }
+
+bool settings_can_serve(const struct settings *s, struct settings_error *error)
+{
+	if (address_is_set(&s->server.public_ip) || address_is_set(&s->server.public_ip6))
+		return true;
+	return fail(error, "[server] public_ip and public_ip6: both are unset; one must say where "
+			   "clients find the relay");
+}

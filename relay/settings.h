@@ -107,6 +107,9 @@ bool settings_override(struct settings *s, const char *argument,
 /* Fills in paths that follow from state_dir, and checks what no key can tell alone. */
 bool settings_finish(struct settings *s, struct settings_error *error) MUST_CHECK;
 
+/* What a relay needs besides; without it the settings can still be printed. */
+bool settings_can_serve(const struct settings *s, struct settings_error *error) MUST_CHECK;
+
 /* A name for packet_cipher_by_name(), NULL for the best. */
 const char *settings_cipher_name(const struct settings *s);
 

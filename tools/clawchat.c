@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tools/commands.h"
+#include "tools/standard_files.h"
 
 struct command {
 	const char *name;
@@ -77,7 +78,8 @@ static void print_help(void)
 {
 	printf("usage: clawchat COMMAND [ARGUMENT...] [OPTION...]\n\n");
 	for (size_t i = 0; i < COMMANDS; i++) {
-		printf("  %s %s\n", commands[i].name, commands[i].arguments);
+		printf("  %s%s%s\n", commands[i].name, *commands[i].arguments != '\0' ? " " : "",
+		       commands[i].arguments);
 		if (commands[i].help != NULL)
 			printf("      %s\n", commands[i].help);
 		else
@@ -119,19 +121,22 @@ static int run(struct program *p, const struct command *command)
 	int code = command->run(p);
 	program_close(p);
 	client_loop_fini(&p->loop);
-	return code;
+	return output_loss(code);
 }
 
 int main(int argc, char **argv)
 {
 	static struct program program;
 	struct cli_options *o = &program.options;
+	if (!standard_files_hold())
+		return CLAWCHAT_FAILED;
 	setlocale(LC_ALL, "");
 	if (!cli_options_parse(o, argc, argv))
 		return refuse(o->error);
-	if (cli_option_is_given(o, OPTION_HELP)) {
+	bool wants_help = o->command != NULL && strcmp(o->command, "help") == 0;
+	if (wants_help || cli_option_is_given(o, OPTION_HELP)) {
 		print_help();
-		return 0;
+		return output_loss(0);
 	}
 	if (cli_option_is_given(o, OPTION_VERSION)) {
 		printf("clawchat %s\n", clawchat_version());

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tools/exit_codes.h"
+#include "tools/standard_files.h"
 #include "tools/table.h"
 
 #define SOCKET_DEFAULT "/var/lib/clawchat/clawchatd.sock"
@@ -347,7 +348,7 @@ static void print_help(void)
 	       "      --yes          compromised: do it\n"
 	       "  -h, --help         this text\n"
 	       "      --version\n\n"
-	       "exit codes: 0 done, 1 failed, 2 usage, 69 no relay there, 77 permission\n");
+	       "exit codes: 0 done, 1 failed, 2 usage, 69 no relay there,\n74 disk, 77 permission\n");
 }
 
 static int run(const struct command *command, const char *path, bool wants_json, json_t *request)
@@ -365,6 +366,10 @@ static int run(const struct command *command, const char *path, bool wants_json,
 		command->print(answer);
 	}
 	json_decref(answer);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fputs("clawchatctl: standard output cannot be written: closed, or full\n", stderr);
+		return EXIT_IO;
+	}
 	return error == NULL ? 0 : code > 0 ? code : EXIT_FAILED;
 }
 
@@ -380,6 +385,8 @@ int main(int argc, char **argv)
 	const char *path = getenv("CLAWCHAT_SOCKET");
 	bool wants_json = false;
 	int option;
+	if (!standard_files_hold())
+		return EXIT_FAILED;
 	if (path == NULL)
 		path = SOCKET_DEFAULT;
 	while ((option = getopt_long(argc, argv, "s:jh", options, NULL)) != -1) {

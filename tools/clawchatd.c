@@ -16,6 +16,7 @@
 #include "net/file.h"
 #include "relay/log.h"
 #include "relay/server.h"
+#include "tools/standard_files.h"
 
 enum { EXIT_USAGE = 2, DESCRIPTORS_WANTED = 4096 };
 
@@ -198,8 +199,11 @@ int main(int argc, char **argv)
 	static struct settings settings;
 	struct arguments arguments = { 0 };
 	const char *failed = NULL;
+	struct settings_error unfit;
 	char **overrides = calloc((size_t)argc, sizeof(*overrides));
 	int count;
+	if (!standard_files_hold())
+		return EX_OSERR;
 	if (overrides == NULL)
 		return fail(EX_OSERR, "out of memory");
 	block_signals();
@@ -219,7 +223,10 @@ int main(int argc, char **argv)
 		code = load_settings(&settings, &arguments, overrides, count);
 		if (code == 0 && arguments.print) {
 			settings_write(&settings, stdout);
-		} else if (code == 0 && !arguments.check) {
+		} else if (code == 0 && arguments.check) {
+			code = settings_can_serve(&settings, &unfit) ? 0 :
+								       fail(EX_CONFIG, unfit.text);
+		} else if (code == 0) {
 			log_configure(settings.log.level, choose_log_format(&settings),
 				      settings.log.addresses);
 			code = serve(&settings);

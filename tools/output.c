@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "client/clawchat.h"
 #include "tools/safe_text.h"
 
 enum {
@@ -95,6 +96,19 @@ void output_object(struct output *o, json_t *object)
 		fflush(stdout);
 	}
 	json_decref(object);
+}
+
+bool output_is_lost(void)
+{
+	return fflush(stdout) != 0 || ferror(stdout);
+}
+
+int output_loss(int code)
+{
+	if (code != 0 || !output_is_lost())
+		return code;
+	fputs("clawchat: standard output cannot be written: closed, or full\n", stderr);
+	return CLAWCHAT_IO;
 }
 
 const char *output_bold(const struct output *o)

@@ -33,6 +33,11 @@ void output_warning(struct output *o, const char *format, ...)
 /* Takes the object; prints it only with --json. */
 void output_object(struct output *o, json_t *object);
 
+/* Something could not be written to stdout: from here on nobody hears what is said. */
+bool output_is_lost(void) __attribute__((warn_unused_result));
+/* The exit code: `code`, or where that is 0 and stdout is lost, CLAWCHAT_IO, which is told. */
+int output_loss(int code) __attribute__((warn_unused_result));
+
 /* Start and end of emphasis for output_line(): empty without colour. */
 const char *output_bold(const struct output *o);
 const char *output_plain(const struct output *o);

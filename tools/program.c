@@ -184,6 +184,11 @@ static int told_end(struct program *p, const struct clawchat_event *event)
 
 enum program_wake program_wait(struct program *p, struct clawchat_event *event, int *code)
 {
+	/* What comes now would be acknowledged, and read by nobody. */
+	if (output_is_lost()) {
+		*code = output_loss(0);
+		return PROGRAM_END;
+	}
 	switch (client_loop_wait(&p->loop, event)) {
 	case LOOP_INPUT: return PROGRAM_INPUT;
 	case LOOP_TIMEOUT: return PROGRAM_TIMEOUT;

@@ -42,6 +42,7 @@ usage_cases() {
 	expect argument_surplus 2 'usage: clawchat status' '' status now
 	expect nothing_to_send 2 'nothing to send' '' send bob
 	expect help 0 'exit codes:' '' --help
+	expect help_as_a_command 0 'exit codes:' '' help
 	expect version 0 'clawchat 0.0.0-fake' '' --version
 }
 
@@ -165,6 +166,18 @@ check_pipe() {
 	fi
 }
 
+# Goal:   who hears nothing is not told that all is well, and acknowledges nothing more.
+# Method: a full disk behind stdout, once where the result is all, once where more would come.
+check_lost_output() {
+	CLAWCHAT_FAKE='' timeout 20 "$fake" peers >/dev/full 2>"$dir/err"
+	code=$?
+	check output_to_a_full_disk test $code -eq 74
+	check output_to_a_full_disk_is_told grep -q 'standard output' "$dir/err"
+	CLAWCHAT_FAKE='hello' timeout 20 "$fake" receive --count 9 -t 9 >/dev/full 2>"$dir/err"
+	code=$?
+	check message_to_a_full_disk_ends_it test $code -eq 74
+}
+
 check_interrupt() {
 	CLAWCHAT_FAKE=away "$fake" send bob -m hi >"$dir/out" 2>&1 &
 	local sender=$!
@@ -229,5 +242,6 @@ identity_cases
 check_sanitised
 check_json
 check_pipe
+check_lost_output
 check_interrupt
 check_terminal

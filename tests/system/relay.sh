@@ -220,7 +220,24 @@ test_config() {
 	clawchatd --example-config >"$second"
 	check "$engine: --example-config can be read" clawchatd --check-config -c "$second" \
 		--server.public_ip=127.0.0.1
+	refuses '--check-config wants an address' 78 'both are unset' --check-config \
+		--server.public_ip=
 	check "$engine: --version" clawchatd --version
+}
+
+# What it says must never land in a file or a socket that took the place of stderr.
+test_closed_descriptors() {
+	local number
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	start "$engine-closed" bash -c 'exec "$0" "$@" <&- >&- 2>&-' clawchatd \
+		--server.state_dir="$state" --network.engine="$engine" \
+		--server.public_ip=127.0.0.1 --network.listen=127.0.0.1 --network.listen6=none
+	wait_until 20 ctl "$state" status
+	for number in 0 1 2; do
+		equals "started without descriptor $number" /dev/null \
+			"$(readlink "/proc/$pid/fd/$number")"
+	done
+	stop "$pid"
 }
 
 for engine in uring epoll; do
@@ -251,6 +268,7 @@ for engine in uring epoll; do
 	starts 'and again' "$engine-third"
 	test_killed
 	test_no_secrets_in_log
+	test_closed_descriptors
 	test_config
 done
 [ $failures_ -eq 0 ]
