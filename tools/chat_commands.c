@@ -184,6 +184,8 @@ static void list_messages(struct chat *chat, const char *argument)
 {
 	const struct chat_message *message;
 	(void)argument;
+	if (chat_messages_at(&chat->messages, 0) == NULL)
+		output_line(&chat->program->output, "  none sent yet");
 	for (size_t i = 0; (message = chat_messages_at(&chat->messages, i)) != NULL; i++)
 		output_line(&chat->program->output, "  %-11s %s", delivery_word(message->delivery),
 			    message->excerpt);
@@ -254,6 +256,7 @@ static const struct chat_command commands[] = {
 	{ "/status", "the relay, and the way to the peer", show_status },
 	{ "/messages", "what became of your messages", list_messages },
 	{ "/file", "PATH  send a file", chat_send_file },
+	{ "/send", "PATH  the same", chat_send_file },
 	{ "/accept", "[N]  take an offered file, or the rest of one", accept_file },
 	{ "/resume", "[N]  the same", accept_file },
 	{ "/refuse", "[N]  do not take it", refuse_file },
@@ -264,9 +267,9 @@ static const struct chat_command commands[] = {
 };
 
 const char *const chat_command_names[] = {
-	"/help",     "/quit",        "/to",     "/peers",       "/status",
-	"/messages", "/file",        "/accept", "/resume",      "/refuse",
-	"/cancel",   "/fingerprint", "/verify", "/compromised", NULL,
+	"/help",        "/quit",   "/to",          "/peers",  "/status", "/messages",
+	"/file",        "/send",   "/accept",      "/resume", "/refuse", "/cancel",
+	"/fingerprint", "/verify", "/compromised", NULL,
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

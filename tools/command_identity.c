@@ -155,5 +155,6 @@ int command_verify(struct program *p)
 		return code;
 	if (cli_option_is_given(&p->options, OPTION_ACCEPT))
 		return mark(p, &contact, true);
+	output_object(&p->output, contact_json(p->client, &contact));
 	return ask_and_mark(p, &contact);
 }
