@@ -338,7 +338,9 @@ uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 			continue;
 		}
 		*opened = k;
-		announce(d, find(d, k), k == now ? wall_ns : begin_ns);
+		/* Of several the newest is told of: it was opened early, and this one closes first. */
+		if (doors_newest(d)->generation == k)
+			announce(d, find(d, k), k == now ? wall_ns : begin_ns);
 		if (k == now)
 			break; /* late: sessions hear of one at a time, of the next at its begin */
 	}

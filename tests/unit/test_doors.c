@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/keeper_internal.h"
 #include "net/udp_socket.h"
 #include "tests/support/crew.h"
 #include "tests/support/udp.h"
@@ -362,14 +363,211 @@ static void test_rotated_by_hand(void **state)
 	stop(&f);
 }
 
+/* ---- another secret ----------------------------------------------------------------------- */
+
+static void look_at_announcement(struct keeper *k, void *state, struct instant now)
+{
+	(void)now;
+	*(struct keeper_door *)state = k->announcement.next;
+}
+
+/* The door that sessions are told of, also those that come later. */
+static void expect_announced(struct fixture *f, uint64_t generation, uint64_t begins_ns)
+{
+	struct keeper_door next;
+	keeper_thread_call(f->crew->keeper, look_at_announcement, &next);
+	const struct open_door *door = doors_find(&f->doors, generation);
+	assert_non_null(door);
+	assert_int_equal(next.door, generation);
+	assert_int_equal(next.port, door->port);
+	assert_int_equal(next.begins_ns, begins_ns);
+	assert_memory_equal(next.key, door->key, KEY_SIZE);
+}
+
+static void expect_key(struct fixture *f, uint64_t generation, const uint8_t secret[KEY_SIZE])
+{
+	struct schedule s = f->doors.config.schedule;
+	const struct open_door *door = doors_find(&f->doors, generation);
+	uint8_t key[KEY_SIZE];
+	memcpy(s.secret, secret, KEY_SIZE);
+	schedule_door_key(&s, generation, key);
+	assert_non_null(door);
+	assert_memory_equal(door->key, key, KEY_SIZE);
+}
+
+/*
+ * Goal:   with another secret a door of it opens at once and sessions are sent there; doors of the
+ *         old one have 7 s more; then the present generation opens anew, under the new secret, and
+ *         sessions are still told of the newest door.
+ */
+static void test_replaced_secret(void **state)
+{
+	struct fixture f;
+	uint8_t before[KEY_SIZE], secret[KEY_SIZE];
+	uint64_t opened;
+	(void)state;
+	start_with(&f, DOOR_MODE_SCHEDULE, 0);
+	memcpy(before, f.doors.config.schedule.secret, KEY_SIZE);
+	random_fill(&f.crew->random, secret, KEY_SIZE);
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 10)), 0);
+	uint16_t old = port_of(&f, GENERATION);
+	assert_int_equal(doors_replace_secret(&f.doors, secret, at(GENERATION, 500), &opened), 0);
+	assert_int_equal(opened, GENERATION + 1);
+	expect_key(&f, GENERATION, before);
+	expect_key(&f, GENERATION + 1, secret);
+	expect_announced(&f, GENERATION + 1, at(GENERATION, 500 + DOORS_ROTATE_WAIT_S));
+	assert_ptr_equal(doors_newest(&f.doors), doors_find(&f.doors, GENERATION + 1));
+	expect_open(&f, old);
+	expect_open(&f, port_of(&f, GENERATION + 1));
+
+	uint64_t stale_ns = at(GENERATION, 500 + DOORS_STALE_S);
+	assert_int_equal(doors_tick(&f.doors, at(GENERATION, 500), &opened), stale_ns);
+	(void)doors_tick(&f.doors, stale_ns - 1, &opened);
+	assert_int_equal(opened, 0);
+	assert_int_equal(port_of(&f, GENERATION), old);
+	uint16_t next = port_of(&f, GENERATION + 1);
+	(void)doors_tick(&f.doors, stale_ns, &opened);
+	assert_int_equal(opened, GENERATION);
+	expect_key(&f, GENERATION, secret);
+	assert_int_equal(port_of(&f, GENERATION + 1), next);
+	assert_int_not_equal(port_of(&f, GENERATION), old);
+	expect_closed(old);
+	expect_announced(&f, GENERATION + 1, at(GENERATION, 500 + DOORS_ROTATE_WAIT_S));
+
+	/* From here on as ever. */
+	(void)doors_tick(&f.doors, at(GENERATION + 1, INTERVAL_S - NOTICE_S), &opened);
+	assert_int_equal(opened, GENERATION + 2);
+	assert_null(doors_find(&f.doors, GENERATION));
+	expect_key(&f, GENERATION + 2, secret);
+	expect_announced(&f, GENERATION + 2, at(GENERATION + 2, 0));
+	stop(&f);
+}
+
+/* Goal: twice within the 7 s: of the first secret nothing is left at once. */
+static void test_replaced_twice(void **state)
+{
+	struct fixture f;
+	uint8_t secrets[2][KEY_SIZE];
+	uint64_t opened;
+	(void)state;
+	start_with(&f, DOOR_MODE_SCHEDULE, 0);
+	random_fill(&f.crew->random, secrets, sizeof(secrets));
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 10)), 0);
+	uint16_t old = port_of(&f, GENERATION);
+	assert_int_equal(doors_replace_secret(&f.doors, secrets[0], at(GENERATION, 20), &opened),
+			 0);
+	uint16_t between = port_of(&f, GENERATION + 1);
+	assert_int_equal(doors_replace_secret(&f.doors, secrets[1], at(GENERATION, 22), &opened),
+			 0);
+	assert_int_equal(opened, GENERATION + 2);
+	expect_closed(old);
+	expect_open(&f, between); /* where sessions were sent two seconds ago */
+	expect_key(&f, GENERATION + 2, secrets[1]);
+	(void)doors_tick(&f.doors, at(GENERATION, 22 + DOORS_STALE_S), &opened);
+	expect_closed(between);
+	for (uint64_t k = GENERATION; k <= GENERATION + 2; k++)
+		if (doors_find(&f.doors, k) != NULL)
+			expect_key(&f, k, secrets[1]);
+	assert_non_null(doors_find(&f.doors, GENERATION));
+	stop(&f);
+}
+
+/* Goal: with all places taken the oldest door gives way, not the new secret. */
+static void test_replaced_when_full(void **state)
+{
+	struct fixture f;
+	uint8_t secret[KEY_SIZE];
+	uint64_t opened;
+	(void)state;
+	start_with(&f, DOOR_MODE_SCHEDULE, 0);
+	random_fill(&f.crew->random, secret, sizeof(secret));
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), 0);
+	for (uint64_t k = 1; k < DOORS_MAX; k++)
+		assert_int_equal(doors_rotate_now(&f.doors, at(GENERATION, k), &opened), 0);
+	assert_int_equal(doors_replace_secret(&f.doors, secret, at(GENERATION, 9), &opened), 0);
+	assert_int_equal(opened, GENERATION + DOORS_MAX);
+	assert_null(doors_find(&f.doors, GENERATION));
+	expect_key(&f, GENERATION + DOORS_MAX, secret);
+	expect_open(&f, port_of(&f, GENERATION + DOORS_MAX));
+	(void)doors_tick(&f.doors, at(GENERATION, 9 + DOORS_STALE_S), &opened);
+	assert_int_equal(opened, GENERATION);
+	expect_key(&f, GENERATION, secret);
+	stop(&f);
+}
+
+/* Goal: no port for the new secret's door: said, and the tick makes up for it. */
+static void test_replaced_without_a_port(void **state)
+{
+	struct fixture f;
+	uint8_t secret[KEY_SIZE];
+	uint64_t opened;
+	const struct address any = address_v4(127, 0, 0, 1, 0);
+	(void)state;
+	start_with(&f, DOOR_MODE_SCHEDULE, 0);
+	random_fill(&f.crew->random, secret, sizeof(secret));
+	assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), 0);
+	int fd = udp_test_open(&any);
+	struct schedule *s = &f.doors.config.schedule;
+	s->port_first = s->port_last = udp_test_address(fd).port;
+	assert_int_equal(doors_replace_secret(&f.doors, secret, at(GENERATION, 9), &opened),
+			 -EADDRINUSE);
+	(void)doors_tick(&f.doors, at(GENERATION, 9 + DOORS_STALE_S), &opened);
+	assert_int_equal(opened, 0);
+	assert_null(doors_newest(&f.doors)); /* the old secret opens nothing any more */
+	close(fd);
+	uint64_t later = at(GENERATION, 9 + DOORS_STALE_S + DOORS_RETRY_S);
+	(void)doors_tick(&f.doors, later, &opened);
+	assert_int_equal(opened, GENERATION);
+	expect_key(&f, GENERATION, secret);
+	expect_announced(&f, GENERATION, later);
+	stop(&f);
+}
+
+/* Goal: a fixed port stays, a random one is drawn again; the keys change in both. */
+static void test_replaced_in_other_modes(void **state)
+{
+	const struct address any = address_v4(127, 0, 0, 1, 0);
+	(void)state;
+	for (int is_fixed = 0; is_fixed < 2; is_fixed++) {
+		struct fixture f;
+		uint8_t secret[KEY_SIZE];
+		uint64_t opened;
+		int fd = udp_test_open(&any);
+		uint16_t port = udp_test_address(fd).port;
+		close(fd);
+		start_with(&f, is_fixed ? DOOR_MODE_FIXED : DOOR_MODE_RANDOM, is_fixed ? port : 0);
+		random_fill(&f.crew->random, secret, sizeof(secret));
+		assert_int_equal(doors_start(&f.doors, at(GENERATION, 0)), 0);
+		uint16_t old = port_of(&f, GENERATION);
+		assert_int_equal(doors_replace_secret(&f.doors, secret, at(GENERATION, 9), &opened),
+				 0);
+		expect_key(&f, opened, secret);
+		assert_true((port_of(&f, opened) == old) == (is_fixed == 1));
+		(void)doors_tick(&f.doors, at(GENERATION, 9 + DOORS_STALE_S), &opened);
+		assert_int_equal(opened, GENERATION);
+		expect_key(&f, GENERATION, secret);
+		expect_open(&f, port_of(&f, GENERATION + 1));
+		stop(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_day),           cmocka_unit_test(test_busy_port),
-		cmocka_unit_test(test_no_port),         cmocka_unit_test(test_fixed),
-		cmocka_unit_test(test_random),          cmocka_unit_test(test_clock_is_set),
-		cmocka_unit_test(test_rotated_by_hand), cmocka_unit_test(test_late),
+		cmocka_unit_test(test_a_day),
+		cmocka_unit_test(test_busy_port),
+		cmocka_unit_test(test_no_port),
+		cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_clock_is_set),
+		cmocka_unit_test(test_rotated_by_hand),
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_no_next_port),
+		cmocka_unit_test(test_replaced_secret),
+		cmocka_unit_test(test_replaced_twice),
+		cmocka_unit_test(test_replaced_when_full),
+		cmocka_unit_test(test_replaced_without_a_port),
+		cmocka_unit_test(test_replaced_in_other_modes),
 	};
 	return cmocka_run_group_tests(tests, test_crypto_start, test_crypto_stop);
 }
