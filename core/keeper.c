@@ -48,6 +48,7 @@ struct keeper *keeper_create(const struct keeper_config *config)
 	wheel_init(&k->wheel, 0);
 	k->announcement.next_slice_ns = NEVER;
 	k->ending.next_slice_ns = NEVER;
+	k->farewells.next_ns = NEVER;
 	random_fill(&k->config.random, k->cookies.secrets, sizeof k->cookies.secrets);
 	if (create_parts(k))
 		return k;
@@ -74,6 +75,7 @@ void keeper_destroy(struct keeper *k)
 	if (k == NULL)
 		return;
 	destroy_entries(k);
+	keeper_drop_farewells(k);
 	forward_destroy(k->forward);
 	directory_destroy(k->directory);
 	rate_limit_destroy(k->rate_limit);
@@ -195,6 +197,7 @@ uint64_t keeper_tick(struct keeper *k, struct instant now)
 	keeper_expire_offers(k);
 	keeper_announce_slice(k);
 	keeper_end_slice(k);
+	keeper_send_farewells(k);
 	for (unsigned i = 0; i < KEEPER_TIMERS_PER_TICK; i++) {
 		timer = wheel_take(&k->wheel, now.mono_ns);
 		if (timer == NULL)
@@ -204,6 +207,7 @@ uint64_t keeper_tick(struct keeper *k, struct instant now)
 	keeper_flush_marked(k);
 	keeper_reap(k);
 	uint64_t slices_ns = earliest(k->announcement.next_slice_ns, k->ending.next_slice_ns);
+	slices_ns = earliest(slices_ns, k->farewells.next_ns);
 	return earliest(slices_ns, earliest(wheel_deadline(&k->wheel), keeper_offers_deadline(k)));
 }
 

@@ -58,8 +58,9 @@ struct keeper_hooks {
 	/* Look up what a HELLO names. False: unknown, to be dropped in silence. */
 	bool (*find_credential)(void *state, const struct hello_request *request, uint64_t wall_ns,
 				struct credential *out);
-	/* A sealed datagram, to be sent along packet->path; the bytes are the callee's to copy. */
-	void (*send)(void *state, const struct packet *packet);
+	/* A sealed datagram, to be sent along packet->path; the bytes are the callee's to copy.
+	 * False: no room now. */
+	bool (*send)(void *state, const struct packet *packet);
 	/* Every worker is to drop its expanded keys of this session (asynchronously is enough). */
 	void (*forget)(void *state, struct session_id session);
 	/* Return when no worker can still hold an entry found before this call. */
@@ -110,6 +111,8 @@ struct keeper_stats {
 	uint64_t enrolments_offered, enrolments_done;
 	uint64_t schedules_told; /* SCHEDULE queued */
 	uint64_t table_full, channels_full;
+	uint64_t sends_full;    /* datagrams lost: no room now; what matters is repeated */
+	uint64_t goodbyes_lost; /* sessions ended, their clients not told */
 };
 
 struct keeper;
@@ -170,13 +173,16 @@ _Static_assert((int)DEVICE_ID_SIZE == (int)FILE_ID_SIZE, "one field for both");
 
 /*
  * End every session that matches. When this returns, no worker opens, relays or seals anything
- * for any of them. keeper_tick() does the rest in slices: GOODBYE (for half a second; later ones
- * are ended without), keys erased. Returns how many.
+ * for any of them. keeper_tick() does the rest in slices: GOODBYE sealed (for half a second; later
+ * ones are ended without, and counted), keys erased. The GOODBYEs leave as workers take them, and
+ * hold up nothing. Returns how many.
  */
 uint32_t keeper_end_matching(struct keeper *k, const struct keeper_match *match,
 			     enum wire_reason reason, struct instant now);
 /* Nothing is left of what was ended: the keys of all of it are erased in the table. */
 bool keeper_has_ended_all(const struct keeper *k) MUST_CHECK;
+/* No GOODBYE waits to be sent. */
+bool keeper_has_said_goodbye(const struct keeper *k) MUST_CHECK;
 
 /* Answer a KEEPER_BURN, at once: the session may end with the next call. False: it has ended. */
 bool keeper_answer_burn(struct keeper *k, struct session_id id,

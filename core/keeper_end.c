@@ -6,7 +6,8 @@
  * Ending many sessions at once, in two parts. First each of them is marked: from then on no worker
  * opens or seals anything with it, and after one quiesce none is still at it. That costs some
  * nanoseconds a session and is over within the call. Then they are taken apart in slices, a
- * GOODBYE to each, so that neither the keeper nor the workers' mailboxes choke.
+ * GOODBYE sealed for each, as fast as the keeper can without starving the rest: their keys go with
+ * that. The GOODBYEs themselves leave at the workers' pace (keeper_farewell.c).
  *
  *   established or pending --keeper_end_matching()--> marked --slice--> ended --reap--> wiped
  */
@@ -61,6 +62,8 @@ void keeper_end_marked(struct keeper *k, struct keeper_entry *e)
 	assert(keeper_is_ending(e));
 	assert(k->ending.count > 0);
 	bool is_told = e->state == ENTRY_ESTABLISHED && k->now.mono_ns < k->ending.told_until_ns;
+	if (e->state == ENTRY_ESTABLISHED && !is_told)
+		k->stats.goodbyes_lost++;
 	keeper_end(k, e, REASON_NONE, is_told); /* it knows its own reason */
 }
 
@@ -81,7 +84,7 @@ void keeper_end_slice(struct keeper *k)
 		keeper_end_marked(k, (struct keeper_entry *)s);
 		i++;
 	}
-	ending->next_slice_ns = ending->count > 0 ? k->now.mono_ns + KEEPER_ENDING_NS : NEVER;
+	ending->next_slice_ns = ending->count > 0 ? k->now.mono_ns : NEVER;
 }
 
 bool keeper_has_ended_all(const struct keeper *k)

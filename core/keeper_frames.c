@@ -10,6 +10,7 @@ void keeper_outgoing_init(struct keeper_outgoing *o, size_t datagram_max)
 	assert(datagram_max > WIRE_OVERHEAD);
 	if (datagram_max > sizeof o->bytes)
 		datagram_max = sizeof o->bytes;
+	o->is_last = false;
 	o->writer = (struct frame_writer){
 		.data = o->bytes + WIRE_HEADER_SIZE,
 		.capacity = datagram_max - WIRE_OVERHEAD,
@@ -25,8 +26,11 @@ void keeper_outgoing_send(struct keeper *k, struct keeper_entry *e, struct keepe
 		return;
 	size_t size = frame_pad(&o->writer);
 	/* Where it cannot be sealed (door closed, key limit) it is as good as lost on the way. */
-	if (forward_seal(k->forward, e->session.id, path, &packet, size))
-		k->config.hooks.send(k->config.hooks.state, &packet);
+	bool is_sealed = forward_seal(k->forward, e->session.id, path, &packet, size);
+	if (is_sealed && o->is_last)
+		keeper_send_last(k, &packet);
+	else if (is_sealed)
+		keeper_send(k, &packet);
 	o->writer.size = 0;
 }
 
@@ -152,6 +156,7 @@ void keeper_say_goodbye(struct keeper *k, struct keeper_entry *e, enum wire_reas
 	e->sender->repeat_ns = k->now.mono_ns;
 	e->sender->tries = 0;
 	keeper_outgoing_init(&o, e->session.datagram_max);
+	o.is_last = true;
 	write_due(k, e, &o);
 	keeper_outgoing_send(k, e, &o, NULL);
 }

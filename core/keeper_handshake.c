@@ -64,7 +64,7 @@ static void send_sealed(struct keeper *k, enum wire_kind kind, uint8_t *bytes, s
 	struct packet packet = { .data = bytes, .path = *path };
 
 	if (forward_seal_handshake(k->forward, kind, &packet, plain_size, &k->config.random))
-		k->config.hooks.send(k->config.hooks.state, &packet);
+		keeper_send(k, &packet);
 }
 
 /* Shorter than its request by at least a byte, and of random size. */

@@ -11,6 +11,7 @@
  *   keeper_rekey.c       new keys in band, old ones retired and erased
  *   keeper_burn.c        Compromised reports
  *   keeper_end.c         ending many sessions at once
+ *   keeper_farewell.c    datagrams out; GOODBYEs that wait for a worker's room
  *   keeper_doors.c       telling sessions where to go at a port rotation
  *   keeper_enrol.c       enrolling devices, telling them the schedule
  */
@@ -24,19 +25,21 @@
 enum {
 	KEEPER_TIMERS_PER_TICK = 8192, /* 1 to 2 ms of work, then frames have a turn */
 	KEEPER_OFFERS_PER_TICK = 1024,
-	KEEPER_QUESTIONS_PER_PACKET = 4, /* answered; a client asks the others again */
-	KEEPER_KEY_CACHE = 512,          /* control frames of that many sessions at a time */
-	KEEPER_ANNOUNCED_PER_TICK = 256, /* sessions told of the next door, then 10 ms rest */
-	KEEPER_ENDED_PER_SLICE = 128,    /* goodbyes: within a worker's mailbox of 512 */
-	KEEPER_ENDED_UNTOLD = 8192,      /* 10 ms of work */
-	KEEPER_PENDING_SHARE = 4,        /* at most a quarter of all slots may be unproved */
+	KEEPER_QUESTIONS_PER_PACKET = 4,  /* answered; a client asks the others again */
+	KEEPER_KEY_CACHE = 512,           /* control frames of that many sessions at a time */
+	KEEPER_ANNOUNCED_PER_TICK = 256,  /* sessions told of the next door, then 10 ms rest */
+	KEEPER_ENDED_PER_SLICE = 256,     /* goodbyes sealed: about 1 ms, then frames have a turn */
+	KEEPER_FAREWELLS_MAX = 262144,    /* goodbyes waiting: 256 bytes each, 64 MiB at worst */
+	KEEPER_FAREWELLS_PER_SLICE = 256, /* within a worker's mailbox of 512 */
+	KEEPER_ENDED_UNTOLD = 8192,       /* 10 ms of work */
+	KEEPER_PENDING_SHARE = 4,         /* at most a quarter of all slots may be unproved */
 };
 
 #define KEEPER_OFFER_NS (10 * NS_PER_S)     /* an offer waits that long for its answer */
 #define KEEPER_PROBE_NS (10 * NS_PER_S)     /* a path challenge can be answered that long */
 #define KEEPER_ANNOUNCE_NS (10 * NS_PER_MS) /* 25,600 sessions a second: a million in 40 s */
 #define KEEPER_BURN_NS (10 * NS_PER_MS)     /* between reports: each costs an Ed25519 and a disk */
-#define KEEPER_ENDING_NS (2 * NS_PER_MS)    /* between slices: 10,000 sessions in 160 ms */
+#define KEEPER_FAREWELLS_NS (2 * NS_PER_MS) /* between slices: 65,536 sessions in 0.5 s */
 #define KEEPER_ENDING_TOLD_NS (500 * NS_PER_MS) /* erasing keys goes before good manners */
 #define KEEPER_REKEY_NS (500 * NS_PER_MS)       /* between two rekeys: each costs two X25519 */
 #define KEEPER_PENDING_LOOK_NS (1 * NS_PER_S)   /* should the news of its first packet get lost */
@@ -164,6 +167,13 @@ struct keeper_ending {
 	uint64_t told_until_ns; /* later ones get no GOODBYE */
 };
 
+/* GOODBYEs, sealed, of sessions that are gone. */
+struct keeper_farewells {
+	struct keeper_farewell *first, *last;
+	uint32_t count;
+	uint64_t next_ns; /* of the next slice; NEVER: none waits */
+};
+
 /* ---- keeper ---------------------------------------------------------------------------- */
 
 struct keeper_cookies {
@@ -181,6 +191,7 @@ struct keeper {
 	struct keeper_cookies cookies;
 	struct keeper_announcement announcement;
 	struct keeper_ending ending;
+	struct keeper_farewells farewells;
 	struct wire_schedule schedule;
 	uint32_t schedule_number;        /* 0: none */
 	uint64_t burn_next_ns;           /* no Compromised report is looked at before */
@@ -203,6 +214,7 @@ struct keeper {
 struct keeper_outgoing {
 	uint8_t bytes[DATAGRAM_SIZE_MAX];
 	struct frame_writer writer;
+	bool is_last; /* the session has no later packet: this one is not repeated */
 };
 
 /* keeper.c */
@@ -262,6 +274,14 @@ void keeper_take_burn(struct keeper *k, const struct keeper_entry *e, const stru
 bool keeper_is_ending(const struct keeper_entry *e) MUST_CHECK;
 void keeper_end_marked(struct keeper *k, struct keeper_entry *e);
 void keeper_end_slice(struct keeper *k);
+
+/* keeper_farewell.c */
+/* Sealed; lost where there is no room now, as on the way. */
+void keeper_send(struct keeper *k, const struct packet *packet);
+/* Sealed last words: now, or as soon as a worker has room. */
+void keeper_send_last(struct keeper *k, const struct packet *packet);
+void keeper_send_farewells(struct keeper *k);
+void keeper_drop_farewells(struct keeper *k);
 
 /* keeper_doors.c */
 void keeper_announce_slice(struct keeper *k);

@@ -103,14 +103,14 @@ static void wait_for_work(struct keeper_waker *waker, uint64_t deadline_ns)
 
 /* All that goes to one client leaves by one worker, in its order: reliable frames that overtake
  * each other have to be repeated. */
-static void hook_send(void *state, const struct packet *packet)
+static bool hook_send(void *state, const struct packet *packet)
 {
 	struct keeper_thread *t = state;
 	const struct address *to = &packet->path.remote;
 	unsigned spread = to->port;
 	for (size_t i = 0; i < sizeof(to->ip); i++)
 		spread = spread * 31 + to->ip[i];
-	worker_send(t->config.workers[spread % t->config.worker_count], packet);
+	return worker_send(t->config.workers[spread % t->config.worker_count], packet);
 }
 
 static void hook_forget(void *state, struct session_id session)

@@ -133,21 +133,21 @@ static json_t *keeper_numbers_json(const struct keeper_stats *k)
 	put(object, "burns_refused", k->burns_refused);
 	put(object, "table_full", k->table_full);
 	put(object, "channels_full", k->channels_full);
+	put(object, "goodbyes_lost", k->goodbyes_lost);
 	return object;
 }
 
-static json_t *queue_numbers(const struct server *s)
+static json_t *queue_numbers(const struct server *s, const struct keeper_stats *k)
 {
 	json_t *object = json_object();
-	uint64_t batches = 0, sends_full = 0, forgets_full = 0;
+	uint64_t batches = 0, forgets_full = 0;
 	for (unsigned i = 0; i < s->worker_count; i++) {
 		const struct worker_counters *c = worker_counters(s->workers[i]);
 		batches += load_relaxed(&c->batches);
-		sends_full += load_relaxed(&c->sends_full);
 		forgets_full += load_relaxed(&c->forgets_full);
 	}
 	put(object, "batches", batches);
-	put(object, "sends_full", sends_full);
+	put(object, "sends_full", k->sends_full);
 	put(object, "forgets_full", forgets_full);
 	put(object, "events_lost", keeper_thread_events_lost(s->keeper));
 	put(object, "events_waited", keeper_thread_events_waited(s->keeper));
@@ -167,7 +167,7 @@ static json_t *stats(void *state, const json_t *request)
 	json_object_set_new(answer, "packets", packet_counters(s, &numbers));
 	json_object_set_new(answer, "engine", engine_sums(s));
 	json_object_set_new(answer, "keeper", keeper_numbers_json(&numbers.stats));
-	json_object_set_new(answer, "queues", queue_numbers(s));
+	json_object_set_new(answer, "queues", queue_numbers(s, &numbers.stats));
 	return answer;
 }
 

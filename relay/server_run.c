@@ -95,7 +95,7 @@ static void end_some(struct keeper *k, void *state, struct instant now)
 {
 	struct keeper_session session;
 	uint32_t cursor = 0;
-	(void)state;
+	*(bool *)state = keeper_has_said_goodbye(k); /* to those of earlier rounds */
 	for (unsigned i = 0; i < GOODBYES_PER_ROUND; i++)
 		if (!keeper_next_session(k, &cursor, &session) ||
 		    !keeper_end_session(k, session.id, REASON_STOPPING, now))
@@ -104,9 +104,10 @@ static void end_some(struct keeper *k, void *state, struct instant now)
 
 static void drain(struct server *s, struct instant now)
 {
-	keeper_thread_call(s->keeper, end_some, NULL);
+	bool has_said_goodbye;
+	keeper_thread_call(s->keeper, end_some, &has_said_goodbye);
 	s->drain_next_ns = now.mono_ns + DRAIN_ROUND_NS;
-	if (table_count(s->table) == 0 || now.mono_ns >= s->drain_until_ns)
+	if ((table_count(s->table) == 0 && has_said_goodbye) || now.mono_ns >= s->drain_until_ns)
 		s->is_stopping = true;
 }
 

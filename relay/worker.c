@@ -348,13 +348,12 @@ bool worker_has_forgotten_all(const struct worker *w)
 	       load_relaxed(&w->counters.failure) != 0;
 }
 
-void worker_send(struct worker *w, const struct packet *packet)
+bool worker_send(struct worker *w, const struct packet *packet)
 {
 	struct outgoing item = { .path = packet->path, .size = packet->size };
 	assert(packet->size <= sizeof(item.bytes));
 	memcpy(item.bytes, packet->data, packet->size); /* the rest is zero: all of it is copied */
-	if (!mailbox_put(w->sends, &item))
-		add_relaxed(&w->counters.sends_full, 1);
+	return mailbox_put(w->sends, &item);
 }
 
 enum engine_kind worker_engine(const struct worker *w)

@@ -56,8 +56,8 @@ int worker_open_door(struct worker *w, struct door_opening *opening) MUST_CHECK;
 /* Close one; returns at once. Control. */
 void worker_close_door(struct worker *w, uint64_t door);
 
-/* Any thread. A datagram that finds the mailbox full is counted and lost, as UDP's are. */
-void worker_send(struct worker *w, const struct packet *packet);
+/* Any thread. False: the mailbox is full, and the datagram not taken. */
+bool worker_send(struct worker *w, const struct packet *packet) MUST_CHECK;
 /* Erase the session's expanded keys soon. Any thread. */
 void worker_forget(struct worker *w, struct session_id session);
 /* Erase all expanded keys; whoever still has a session gets new ones. Never fails. Any thread. */
@@ -69,7 +69,6 @@ int worker_engine_refusal(const struct worker *w); /* why not io_uring; 0: none 
 
 struct worker_counters {
 	_Atomic uint64_t batches;
-	_Atomic uint64_t sends_full;   /* keeper's datagrams lost: mailbox full */
 	_Atomic uint64_t forgets_full; /* all keys forgotten instead of some: mailbox full */
 	_Atomic int failure;           /* -errno of an engine that broke: it has given up */
 };

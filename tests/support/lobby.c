@@ -34,9 +34,13 @@ static void enqueue(struct lobby *l, const struct packet *packet)
 		assert_true(account->to <= account->from); /* amplification at most 1 */
 }
 
-static void hook_send(void *state, const struct packet *packet)
+static bool hook_send(void *state, const struct packet *packet)
 {
-	enqueue(state, packet);
+	struct lobby *l = state;
+	if (l->send_room > 0 && l->queue_count >= l->send_room)
+		return false;
+	enqueue(l, packet);
+	return true;
 }
 
 static void hook_forget(void *state, struct session_id session)

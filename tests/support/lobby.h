@@ -89,6 +89,7 @@ struct lobby {
 	struct lobby_account accounts[UINT16_MAX + 1];
 	struct lobby_datagram queue[LOBBY_QUEUE];
 	size_t queue_first, queue_count;
+	size_t send_room; /* the keeper may queue that many between two runs; 0: LOBBY_QUEUE */
 	/* Where set, lobby_run() hands datagrams to this instead of the clients. */
 	void (*carry)(void *state, const struct lobby_datagram *datagram);
 	void *carry_state;

@@ -42,9 +42,10 @@ static bool find_credential(void *state, const struct hello_request *request, ui
 	return true;
 }
 
-static void send(void *state, const struct packet *packet)
+static bool send(void *state, const struct packet *packet)
 {
 	sim_send_down(sim_of(state), packet);
+	return true;
 }
 
 static void forget(void *state, struct session_id session)

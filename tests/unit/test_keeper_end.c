@@ -158,6 +158,119 @@ static void a_new_session_meanwhile_lives(void **state)
 	lobby_destroy(l);
 }
 
+/* Clients 2n and 2n+1 are partners; both ask, which gives each its end of a channel. */
+static void ask_for_partner(struct lobby *l, uint32_t client)
+{
+	struct wire_open open = { .request = store_le32(1) };
+	lobby_peer(l, client ^ 1, open.peer);
+	lobby_say(l, client, FRAME_OPEN, &open, sizeof open);
+	lobby_run(l);
+}
+
+static uint32_t channel_to_partner(struct lobby *l, uint32_t client)
+{
+	const struct lobby_frame *f = lobby_take(l, client, FRAME_OPENED);
+	assert_non_null(f);
+	return load_le32(((const struct wire_opened *)(const void *)f->body)->channel);
+}
+
+static void say_blobs(struct lobby *l, const uint32_t *channels)
+{
+	for (uint32_t i = 0; i < l->client_count; i++) {
+		struct wire_data_frame head = { .type = FRAME_DATA, .size = store_le16(50) };
+		uint8_t plain[100] = { 0 };
+		head.channel = store_le24(channels[i]);
+		memcpy(plain, &head, DATA_FRAME_HEAD);
+		lobby_say_plain(l, i, VIEW(plain));
+		if (l->send_room == 0)
+			lobby_run(l); /* else what is queued stays: there is to be no room */
+	}
+}
+
+/*
+ * Goal:   however many sessions end at once, each hears of it, and not one packet passes from the
+ *         call on; nor do keys live for the sake of goodbyes.
+ * Method: thousands in pairs with channels; room for few datagrams at a time. All of them talk
+ *         before the keeper has had a turn, and once more after that.
+ */
+static void thousands_hear_of_it(void **state)
+{
+	enum { MANY = 4000, ROOM = 100, TICKS = 40 };
+	struct lobby *l = make(MANY);
+	uint32_t *channels = calloc(MANY, sizeof *channels);
+	const struct verdict_counters *counters = forward_counters(l->forward);
+
+	(void)state;
+	assert_non_null(channels);
+	for (uint32_t i = 0; i < MANY; i++)
+		ask_for_partner(l, i);
+	for (uint32_t i = 0; i < MANY; i++)
+		channels[i] = channel_to_partner(l, i);
+	say_blobs(l, channels);
+	assert_int_equal(load_relaxed(&counters->of[PKT_RELAYED]), MANY);
+
+	l->send_room = ROOM;
+	assert_int_equal(end(l, MATCH_ALL, NULL, REASON_REVOKED), MANY);
+	say_blobs(l, channels);
+	/* No time passes: keys wait for nothing. */
+	for (int i = 0; i < TICKS && !keeper_has_ended_all(l->keeper); i++)
+		l->deadline_ns = keeper_tick(l->keeper, l->now);
+	assert_true(keeper_has_ended_all(l->keeper));
+	assert_int_equal(table_count(l->table), 0);
+	assert_false(keeper_has_said_goodbye(l->keeper));
+	say_blobs(l, channels);
+	lobby_wait(l, NS_PER_S);
+	assert_true(keeper_has_said_goodbye(l->keeper));
+	say_blobs(l, channels);
+	assert_int_equal(load_relaxed(&counters->of[PKT_RELAYED]), MANY);
+	for (uint32_t i = 0; i < MANY; i++) {
+		uint32_t reason = REASON_NONE;
+		assert_int_equal(goodbyes(l, i, &reason), 1);
+		assert_int_equal(reason, REASON_REVOKED);
+	}
+	assert_int_equal(keeper_stats(l->keeper)->goodbyes_lost, 0);
+	free(channels);
+	lobby_destroy(l);
+}
+
+/* One alone that finds no room waits, too. */
+static void a_single_goodbye_waits_for_room(void **state)
+{
+	struct lobby *l = make(2);
+	struct keeper_session session;
+	uint32_t reason;
+
+	(void)state;
+	assert_true(lobby_find(l, 0, &session));
+	l->send_room = 1;
+	ping(l, 1);
+	lobby_say(l, 1, FRAME_PING, &(struct wire_ping){ 0 }, sizeof(struct wire_ping));
+	assert_int_equal(l->queue_count, 1); /* the answer: no room for another */
+	assert_true(keeper_end_session(l->keeper, session.id, REASON_KICKED, l->now));
+	assert_false(keeper_has_said_goodbye(l->keeper));
+	lobby_run(l);
+	assert_int_equal(goodbyes(l, 0, &reason), 0);
+	l->deadline_ns = l->now.mono_ns;
+	lobby_wait(l, NS_PER_S);
+	assert_int_equal(goodbyes(l, 0, &reason), 1);
+	assert_int_equal(reason, REASON_KICKED);
+	assert_true(keeper_has_said_goodbye(l->keeper));
+	lobby_destroy(l);
+}
+
+/* Left waiting when the relay stops: freed (the address sanitizer looks). */
+static void what_waits_at_the_end_is_freed(void **state)
+{
+	struct lobby *l = make(8);
+
+	(void)state;
+	assert_int_equal(end(l, MATCH_ALL, NULL, REASON_REVOKED), 8);
+	l->send_room = 2;
+	(void)keeper_tick(l->keeper, l->now);
+	assert_false(keeper_has_said_goodbye(l->keeper));
+	lobby_destroy(l);
+}
+
 /* Erasing goes before manners: who is not told in time is ended without a word. */
 static void late_ones_are_not_told(void **state)
 {
@@ -173,6 +286,7 @@ static void late_ones_are_not_told(void **state)
 	for (uint32_t i = 0; i < CLIENTS; i++)
 		told += goodbyes(l, i, &reason);
 	assert_int_equal(told, 0);
+	assert_int_equal(keeper_stats(l->keeper)->goodbyes_lost, CLIENTS);
 	lobby_destroy(l);
 }
 
@@ -196,6 +310,9 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(a_device_is_one_of_its_file),
 	cmocka_unit_test(many_end_in_slices),
 	cmocka_unit_test(a_new_session_meanwhile_lives),
+	cmocka_unit_test(thousands_hear_of_it),
+	cmocka_unit_test(a_single_goodbye_waits_for_room),
+	cmocka_unit_test(what_waits_at_the_end_is_freed),
 	cmocka_unit_test(late_ones_are_not_told),
 	cmocka_unit_test(pending_ones_end_too),
 };

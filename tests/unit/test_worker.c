@@ -200,7 +200,7 @@ static void *send_many(void *state)
 	for (uint8_t i = 0; i < EACH; i++) {
 		uint8_t bytes[2] = { s->number, i };
 		struct packet packet = { .data = bytes, .size = sizeof(bytes), .path = s->path };
-		worker_send(s->worker, &packet);
+		assert_true(worker_send(s->worker, &packet));
 	}
 	return NULL;
 }
