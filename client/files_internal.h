@@ -5,6 +5,7 @@
 
 enum {
 	TRANSFERS_MAX = 64,
+	OFFERS_PER_PEER_MAX = 16, /* incoming, of one peer: three such leave room for others */
 	STREAM_FIRST = 1,
 	CHUNKS_PER_ROUND = 64, /* 2 MiB, then the loop has a turn */
 	FINISHED_KEPT = 16,    /* received lately: their senders may not have heard so */

@@ -113,6 +113,38 @@ static void take_known_offer(struct transfer *t, const struct message *m)
 		t->state = IN_ANSWER;
 }
 
+/* Incoming ones of that peer, also those under way. */
+static unsigned count_incoming(const struct clawchat *c, const struct tunnel *tunnel)
+{
+	unsigned count = 0;
+	for (size_t i = 0; i < TRANSFERS_MAX; i++)
+		count +=
+			transfer_is_of(&c->files->list[i], tunnel) && c->files->list[i].out == NULL;
+	return count;
+}
+
+/* One that the sender made in an earlier association and has not repeated in this one. */
+static void drop_stale_offer(struct clawchat *c, const struct tunnel *tunnel)
+{
+	for (size_t i = 0; i < TRANSFERS_MAX; i++) {
+		struct transfer *t = &c->files->list[i];
+		if (!transfer_is_of(t, tunnel) || t->state != IN_OFFERED || !t->is_stale)
+			continue;
+		transfer_fail(c, t, CLAWCHAT_PEER_ABSENT, "is not offered any more");
+		return;
+	}
+}
+
+/* The sender hears why: it would wait for an answer for good. */
+static void turn_away(struct tunnel *tunnel, const struct message *offer)
+{
+	static const char why[] = "too many files at once; try again later";
+	struct message m = { .type = MESSAGE_FILE_CANCEL, .body = VIEW_STRING(why) };
+	memcpy(m.transfer, offer->transfer, sizeof(m.transfer));
+	/* Unsent, it is offered again with the next association. */
+	(void)!tunnel_send(tunnel, 0, &m);
+}
+
 void transfer_take_offer(struct clawchat *c, struct tunnel *tunnel, const struct message *m)
 {
 	struct transfer *t = transfer_by_id(c, tunnel, m->transfer, false);
@@ -129,9 +161,14 @@ void transfer_take_offer(struct clawchat *c, struct tunnel *tunnel, const struct
 		(void)!tunnel_send(tunnel, 0, &result);
 		return;
 	}
-	t = transfer_take_place(c, tunnel->id);
-	if (t == NULL)
-		return; /* the sender offers it again with its next association */
+	if (count_incoming(c, tunnel) == OFFERS_PER_PEER_MAX)
+		drop_stale_offer(c, tunnel);
+	if (count_incoming(c, tunnel) < OFFERS_PER_PEER_MAX)
+		t = transfer_take_place(c, tunnel->id);
+	if (t == NULL) {
+		turn_away(tunnel, m);
+		return;
+	}
 	t->state = IN_OFFERED;
 	t->offer = *m;
 	memcpy(t->offer_name, m->body.data, m->body.size);
