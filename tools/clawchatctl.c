@@ -367,7 +367,7 @@ static int run(const struct command *command, const char *path, bool wants_json,
 	}
 	json_decref(answer);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		fputs("clawchatctl: standard output cannot be written: closed, or full\n", stderr);
+		fputs("clawchatctl: standard output: closed, or full\n", stderr);
 		return EXIT_IO;
 	}
 	return error == NULL ? 0 : code > 0 ? code : EXIT_FAILED;

@@ -107,7 +107,7 @@ int output_loss(int code)
 {
 	if (code != 0 || !output_is_lost())
 		return code;
-	fputs("clawchat: standard output cannot be written: closed, or full\n", stderr);
+	fputs("clawchat: standard output: closed, or full\n", stderr);
 	return CLAWCHAT_IO;
 }
 
