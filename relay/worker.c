@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "net/clock.h"
+#include "net/slices.h"
 
 enum { SENDS_PER_ROUND = 64 };
 
@@ -229,6 +230,7 @@ static void *run(void *state)
 	sem_post(&w->started);
 	if (!is_running)
 		return NULL;
+	slices_shorten();
 	serve(w);
 	do /* until worker_stop() is done with waking the engine */
 		refuse_orders(w);
