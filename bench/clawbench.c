@@ -10,8 +10,9 @@
 #include "bench/report.h"
 #include "core/instant.h"
 #include "crypto/crypto.h"
+#include "net/slices.h"
 
-enum { EXIT_GENERATOR = 3, SHARED_SOCKETS = 64, CHURN_SOCKETS = 128 };
+enum { EXIT_GENERATOR = 3, SHARED_SOCKETS = 64, CHURN_SOCKETS = 128, BULK_TRAIN = 20 };
 static const double WARM_UP_S = 0.3;
 
 struct bench {
@@ -24,6 +25,7 @@ struct bench {
 	uint64_t cpu_ns;          /* of the relay, when the load began */
 	double connects_per_s;
 	struct lookup_figures lookup;
+	bool has_bulk_flow; /* fairness: in this run */
 	struct figures rows[OPTIONS_RATES_MAX];
 };
 
@@ -42,7 +44,8 @@ static uint32_t peers_of(const struct scenario *s)
 	return s->shape == SHAPE_FAN_IN ? s->pairs + 1 : 2 * s->pairs;
 }
 
-/* Pairs are neighbours; in a fan-in the last peer is the one that all send to. */
+/* Pairs are neighbours; in a fan-in the last peer is the one that all send to. The bulk flow of
+ * fairness has the last pair for itself. */
 static const char *join(struct bench *b)
 {
 	const struct scenario *s = &b->options.scenario;
@@ -89,7 +92,7 @@ static const char *set_up_relay(struct bench *b)
 		.local = b->options.bind,
 		.peers = peers_of(s),
 		.flows = 2 * s->pairs,
-		.want_gro = s->train > 1 || s->shape == SHAPE_MIXED,
+		.want_gro = s->train > 1 || s->shape == SHAPE_MIXED || s->shape == SHAPE_FAIRNESS,
 	};
 	uint32_t limit = sockets_raise_limit();
 	config.sockets = config.peers < limit ? config.peers : limit;
@@ -153,7 +156,7 @@ static void plan_mixed(const struct scenario *s, struct load_plan *plan)
 	} kinds[LOAD_STREAMS_MAX] = {
 		{ 200, 1, 0.6 },
 		{ 400, 4, 0.2 },
-		{ BLOB_SIZE_MAX, 20, 0.2 },
+		{ BLOB_SIZE_MAX, BULK_TRAIN, 0.2 },
 	};
 	plan->stream_count = LOAD_STREAMS_MAX;
 	for (uint32_t i = 0; i < LOAD_STREAMS_MAX; i++)
@@ -164,6 +167,23 @@ static void plan_mixed(const struct scenario *s, struct load_plan *plan)
 			.size = kinds[i].size,
 			.train = kinds[i].train,
 			.rate = s->rate * kinds[i].share,
+		};
+}
+
+/* The same voice without and with one bulk flow, of which no latency is taken. */
+static void plan_fairness(const struct bench *b, struct load_plan *plan)
+{
+	const struct scenario *s = &b->options.scenario;
+	plan->streams[0].flow_count = 2 * (s->pairs - 1);
+	if (b->has_bulk_flow)
+		plan->streams[plan->stream_count++] = (struct load_stream){
+			.kind = LOAD_DATA,
+			.flow_first = 2 * (s->pairs - 1),
+			.flow_count = 1,
+			.size = BLOB_SIZE_MAX,
+			.train = BULK_TRAIN,
+			.rate = b->options.bulk_rate,
+			.is_beside = true,
 		};
 }
 
@@ -185,6 +205,8 @@ static struct load_plan plan_of(const struct bench *b, double rate)
 	};
 	if (s.shape == SHAPE_MIXED)
 		plan_mixed(&s, &plan);
+	if (s.shape == SHAPE_FAIRNESS)
+		plan_fairness(b, &plan);
 	if (s.shape == SHAPE_CHURN)
 		plan.streams[plan.stream_count++] = (struct load_stream){
 			.kind = LOAD_HELLO,
@@ -290,11 +312,18 @@ static int run(struct bench *b)
 		error = lookup_measure(o->scenario.pairs, &b->lookup);
 	if (error != NULL)
 		return fail("set-up", error);
-	if (o->rate_count == 0)
+	/* As the relay's workers do, lest the load be late where others work, too; not before, as
+	 * a relay of our own would inherit it. */
+	slices_shorten();
+	bool is_fairness = o->scenario.shape == SHAPE_FAIRNESS;
+	size_t wanted = is_fairness ? (size_t)2 * FAIRNESS_ROUNDS : 1;
+	while (o->rate_count < wanted)
 		o->rates[o->rate_count++] = o->scenario.rate;
-	for (size_t i = 0; i < o->rate_count; i++)
+	for (size_t i = 0; i < o->rate_count; i++) {
+		b->has_bulk_flow = is_fairness && i % 2 == 1;
 		if (!measure(b, o->rates[i], &b->rows[i]))
 			return fail("load", "out of memory");
+	}
 	return report(b, o->rate_count);
 }
 

@@ -13,6 +13,7 @@
 #include "core/atomic.h"
 #include "core/instant.h"
 #include "net/engine.h"
+#include "net/slices.h"
 
 enum {
 	TAG_SIZE = 8,
@@ -67,6 +68,7 @@ static int run(struct engine_config *config, struct address listen)
 {
 	struct engine *engine;
 	struct engine_port port = { .bind_v4 = listen };
+	slices_shorten(); /* as the relay's workers do */
 	int result = engine_create(&engine, config);
 	if (result < 0)
 		return result;

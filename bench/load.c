@@ -8,6 +8,7 @@
 enum {
 	TRAINS_AT_ONCE = 32,   /* before what came is looked at again */
 	SCATTER = 2654435761U, /* prime: goes round any smaller count of flows */
+	STREAM_SHIFT = 56,     /* in a stamp; below it, the packet's number */
 };
 #define DRAIN_NS (300 * NS_PER_MS)       /* wait for the last arrivals */
 #define LATE_MAX_NS (1 * NS_PER_S)       /* so far behind, a run is given up */
@@ -20,6 +21,7 @@ static const double IDLE_LEAST = 0.05;
 struct ring {
 	const struct load_stream *stream;
 	struct load_frame *frames;
+	uint32_t *slips_ns; /* by train: how late it left */
 	uint64_t capacity, written, sent, total;
 };
 
@@ -58,8 +60,10 @@ static uint32_t flow_of(const struct load_stream *stream, uint64_t index)
 static void write_next(struct run *r, struct ring *ring)
 {
 	uint64_t index = ring->written++;
+	uint64_t stream = (uint64_t)(ring - r->rings);
 	r->target->ops->write(r->target->state, ring->stream, flow_of(ring->stream, index),
-			      due_ns(ring->stream, index), &ring->frames[index % ring->capacity]);
+			      stream << STREAM_SHIFT | index,
+			      &ring->frames[index % ring->capacity]);
 }
 
 static bool ring_init(struct ring *ring, const struct load_stream *stream, double seconds)
@@ -70,7 +74,8 @@ static bool ring_init(struct ring *ring, const struct load_stream *stream, doubl
 	ring->capacity =
 		ring->total < LOAD_RING_MAX || stream->is_costly ? ring->total : LOAD_RING_MAX;
 	ring->frames = malloc(ring->capacity * sizeof(*ring->frames));
-	return ring->frames != NULL;
+	ring->slips_ns = calloc(trains, sizeof(*ring->slips_ns));
+	return ring->frames != NULL && ring->slips_ns != NULL;
 }
 
 /* ---- sending ----------------------------------------------------------------------------- */
@@ -102,7 +107,10 @@ static bool send_due(struct run *r, uint64_t now_ns)
 			uint64_t due = r->start_ns + due_ns(ring->stream, ring->sent);
 			if (due > now_ns)
 				break;
-			histogram_add(&r->result->slip, now_ns - due);
+			uint64_t slip_ns = load_now_ns() - due;
+			histogram_add(&r->result->slip, slip_ns);
+			ring->slips_ns[ring->sent / ring->stream->train] =
+				(uint32_t)earliest(slip_ns, UINT32_MAX);
 			send_train(r, ring);
 			has_sent = true;
 		}
@@ -120,15 +128,34 @@ static bool has_sent_all(const struct run *r)
 
 /* ---- receiving --------------------------------------------------------------------------- */
 
-static void note_arrival(struct run *r, const struct arrival *a, uint64_t since_start_ns)
+static uint64_t span(uint64_t from_ns, uint64_t to_ns)
+{
+	return to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
+static void note_latency(struct run *r, uint64_t stamp, uint64_t came_ns)
+{
+	size_t stream = stamp >> STREAM_SHIFT;
+	uint64_t index = stamp & ((1ULL << STREAM_SHIFT) - 1);
+	if (stream >= r->plan->stream_count || index >= r->rings[stream].sent)
+		return; /* of an earlier run */
+	const struct ring *ring = &r->rings[stream];
+	if (ring->stream->is_beside)
+		return;
+	uint64_t due = r->start_ns + due_ns(ring->stream, index);
+	uint64_t left = due + ring->slips_ns[index / ring->stream->train];
+	histogram_add(&r->result->latency, span(due, came_ns));
+	histogram_add(&r->result->transit, span(left, came_ns));
+}
+
+static void note_arrival(struct run *r, const struct arrival *a)
 {
 	struct load_result *result = r->result;
 	result->delivered[a->kind]++;
 	if (a->kind == LOAD_HELLO || a->kind == LOAD_NOTHING)
 		return;
 	if (a->has_stamp)
-		histogram_add(&result->latency,
-			      since_start_ns > a->stamp ? since_start_ns - a->stamp : 0);
+		note_latency(r, a->stamp, a->came_ns);
 	else if (a->wants_stamp)
 		result->bad++;
 }
@@ -139,12 +166,11 @@ static bool receive(struct run *r, uint64_t timeout_ns)
 	size_t count = sockets_receive(r->target->sockets, timeout_ns, &arrivals);
 	if (count == 0)
 		return false;
-	uint64_t since_start_ns = load_now_ns() - r->start_ns;
 	for (size_t i = 0; i < count; i++)
 		arrivals[i].wants_stamp = r->arrivals++ % r->plan->sample_every == 0;
 	r->target->ops->read(r->target->state, arrivals, count);
 	for (size_t i = 0; i < count; i++)
-		note_arrival(r, &arrivals[i], since_start_ns);
+		note_arrival(r, &arrivals[i]);
 	return true;
 }
 
@@ -262,8 +288,10 @@ bool load_run(const struct target *target, const struct load_plan *plan,
 			at_start(state);
 		execute(&r);
 	}
-	for (size_t i = 0; i < plan->stream_count; i++)
+	for (size_t i = 0; i < plan->stream_count; i++) {
 		free(r.rings[i].frames);
+		free(r.rings[i].slips_ns);
+	}
 	return has_memory;
 }
 

@@ -4,8 +4,10 @@
  * (sealed ahead of their time, so that a send is all that the timed part costs) and recognizes
  * those that arrive.
  *
- * Each packet carries the time at which it was due. Latency counts from there: a generator that is
- * late makes latency worse, never better.
+ * Each packet tells which of the schedule it is. Latency counts from the time at which it was due:
+ * a generator that is late makes latency worse, never better. Transit counts from the time at which
+ * it left: what the target alone did to it. Both end when the kernel had the packet, not when the
+ * generator found time to look.
  *
  * Owner: one thread.
  */
@@ -37,6 +39,7 @@ struct load_stream {
 	uint32_t train; /* packets that leave at once */
 	double rate;    /* packets a second */
 	bool is_costly; /* all of it is written before the start */
+	bool is_beside; /* it is load, but no latency is taken of it */
 };
 
 struct load_frame {
@@ -47,7 +50,7 @@ struct load_frame {
 
 struct target_ops {
 	const char *name;
-	/* The next packet of a flow, with `stamp` in it. */
+	/* The next packet of a flow, with `stamp` in it, which read() gives back. */
 	void (*write)(void *state, const struct load_stream *stream, uint32_t flow, uint64_t stamp,
 		      struct load_frame *frame);
 	/* Set kind in each arrival, and where wants_stamp is set and the packet authentic, stamp
@@ -76,7 +79,8 @@ struct load_result {
 	uint64_t start_ns;
 	uint64_t elapsed_ns; /* of the schedule, without the wait for the last arrivals */
 	uint64_t idle_ns;
-	struct histogram latency; /* of LOAD_DATA and LOAD_PING */
+	struct histogram latency; /* of LOAD_DATA and LOAD_PING, since they were due */
+	struct histogram transit; /* the same, since they left */
 	struct histogram slip;    /* how late packets left */
 };
 

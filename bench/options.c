@@ -13,6 +13,7 @@ enum {
 	SECONDS_DEFAULT = 5,
 	SAMPLE_DEFAULT = 8,
 	HANDSHAKES_DEFAULT = 1000,
+	BULK_RATE_DEFAULT = 20000,
 	PLOT_STEPS = 10,
 };
 
@@ -32,6 +33,8 @@ static const struct scenario SCENARIOS[] = {
 	  .pairs = 10000, .train = 1, .rate = 5000 },
 	{ .name = "mixed", .shape = SHAPE_MIXED, .help = "voice, chat and bulk at once",
 	  .pairs = 300, .size = 200, .train = 1, .rate = 40000 },
+	{ .name = "fairness", .shape = SHAPE_FAIRNESS, .help = "voice without and with a bulk flow",
+	  .pairs = 500, .size = 200, .train = 1, .rate = 20000, .both_ways = true },
 };
 /* clang-format on */
 enum { SCENARIO_COUNT = sizeof(SCENARIOS) / sizeof(SCENARIOS[0]) };
@@ -61,6 +64,7 @@ enum option_key {
 	OPT_SAMPLE,
 	OPT_ONE_WAY,
 	OPT_HANDSHAKES,
+	OPT_BULK_RATE,
 	OPT_JSON,
 	OPT_PLOT,
 	OPT_RATES,
@@ -93,6 +97,7 @@ static const struct option LONG_OPTIONS[] = {
 	{ "sample", required_argument, NULL, OPT_SAMPLE },
 	{ "one-way", no_argument, NULL, OPT_ONE_WAY },
 	{ "handshakes", required_argument, NULL, OPT_HANDSHAKES },
+	{ "bulk-rate", required_argument, NULL, OPT_BULK_RATE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "plot", required_argument, NULL, OPT_PLOT },
 	{ "rates", required_argument, NULL, OPT_RATES },
@@ -117,7 +122,8 @@ static void print_help(void)
 	       "  --plain IP [--sink-netns NAME]   straight to sinks at IP\n"
 	       "\nhow much:\n"
 	       "  --pairs N (--peers, --sessions), --rate N, --seconds S, --size B, --train N,\n"
-	       "  --handshakes N, --one-way, --sample K (open one in K), --bind IP\n"
+	       "  --handshakes N, --bulk-rate N (one flow's), --one-way,\n"
+	       "  --sample K (open one in K), --bind IP\n"
 	       "\nwhat to say:\n"
 	       "  --relay-pid PID, --admin SOCKET   whose processor time and counters\n"
 	       "  --json                  as JSON\n"
@@ -205,6 +211,7 @@ static bool take_how(struct options *o, int key, const char *value)
 	case OPT_SAMPLE: return count_in(value, UINT32_MAX, &o->sample_every);
 	case OPT_ONE_WAY: return !(s->both_ways = false);
 	case OPT_HANDSHAKES: return is_positive(value, &o->handshakes);
+	case OPT_BULK_RATE: return is_positive(value, &o->bulk_rate);
 	case OPT_JSON: return o->wants_json = true;
 	case OPT_PLOT: return (o->plot = value) != NULL;
 	case OPT_RATES: return parse_rates(o, value);
@@ -236,6 +243,10 @@ static const char *contradiction(const struct options *o)
 		return "name one thing to load";
 	if (o->security_file != NULL && o->key_file == NULL)
 		return "--security-file wants --bootstrap-key-file";
+	if (o->scenario.shape == SHAPE_FAIRNESS && o->scenario.pairs < 2)
+		return "fairness wants two pairs at least";
+	if (o->scenario.shape == SHAPE_FAIRNESS && (o->rate_count > 0 || o->plot != NULL))
+		return "fairness has one rate";
 	if (!is_relay && o->scenario.shape != SHAPE_PAIRS)
 		return "only a relay can be loaded with this scenario";
 	return NULL;
@@ -247,6 +258,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		.seconds = SECONDS_DEFAULT,
 		.sample_every = SAMPLE_DEFAULT,
 		.handshakes = HANDSHAKES_DEFAULT,
+		.bulk_rate = BULK_RATE_DEFAULT,
 		.relay = { .daemon = "clawchatd", .under = "" },
 	};
 	if (argc > 1 && argv[1][0] != '-' && !choose_scenario(o, argv[1]))

@@ -3,12 +3,15 @@
 #include "bench/process.h"
 #include "bench/target.h"
 
-enum { OPTIONS_RATES_MAX = 20 };
+enum {
+	OPTIONS_RATES_MAX = 20,
+	FAIRNESS_ROUNDS = 3, /* of two runs each */
+};
 
 enum target_kind { TARGET_RELAY, TARGET_FLOOR, TARGET_TURN, TARGET_PLAIN };
 
 /* Shapes of load; settable values are 0 where the scenario's stand. */
-enum shape { SHAPE_PAIRS, SHAPE_FAN_IN, SHAPE_CHURN, SHAPE_IDLE, SHAPE_MIXED };
+enum shape { SHAPE_PAIRS, SHAPE_FAN_IN, SHAPE_CHURN, SHAPE_IDLE, SHAPE_MIXED, SHAPE_FAIRNESS };
 
 struct scenario {
 	const char *name;
@@ -24,6 +27,7 @@ struct options {
 	struct scenario scenario; /* with what the command line changed */
 	double seconds;
 	double handshakes; /* a second, for churn */
+	double bulk_rate;  /* packets a second, for fairness */
 	uint32_t sample_every;
 	enum target_kind target;
 	struct address remote; /* of other targets; of a relay: instead of its file's */

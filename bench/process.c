@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <ftw.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ enum {
 	STOP_TRIES = 500,
 	FOLDERS_OPEN = 16,
 	BYTES_PER_KB = 1024,
+	EXIT_SIGNALLED = 128, /* and the signal's number, as shells do */
 };
 #define PAUSE_NS (20 * NS_PER_MS)
 
@@ -181,19 +183,26 @@ static bool is_ready(struct own_relay *r)
 	return file != NULL;
 }
 
-static void become_relay(const char *command)
+static void become_relay(const char *command, const sigset_t *mask)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	pthread_sigmask(SIG_SETMASK, mask, NULL);
 	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 	_exit(127);
 }
 
-const char *own_relay_start(struct own_relay *r, const struct own_relay_config *config)
+static const char *start(struct own_relay *r, const struct own_relay_config *config,
+			 const sigset_t *mask)
 {
 	char command[COMMAND_MAX];
-	*r = (struct own_relay){ .directory = "/tmp/clawbench.XXXXXX" };
-	if (mkdtemp(r->directory) == NULL)
-		return "no folder in /tmp";
+	const char *parent = getenv("TMPDIR");
+	*r = (struct own_relay){ 0 };
+	snprintf(r->directory, sizeof(r->directory), "%.80s/clawbench.XXXXXX",
+		 parent != NULL ? parent : "/tmp");
+	if (mkdtemp(r->directory) == NULL) {
+		r->directory[0] = '\0';
+		return "no folder for temporary files";
+	}
 	snprintf(r->admin, sizeof(r->admin), "%.200s/admin", r->directory);
 	snprintf(r->key_file, sizeof(r->key_file), "%.200s/bootstrap.key", r->directory);
 	const char *error = write_key(r->key_file);
@@ -202,7 +211,7 @@ const char *own_relay_start(struct own_relay *r, const struct own_relay_config *
 	write_command(command, r, config);
 	r->pid = fork();
 	if (r->pid == 0)
-		become_relay(command);
+		become_relay(command, mask);
 	for (int i = 0; i < START_TRIES; i++) {
 		if (is_ready(r))
 			return NULL;
@@ -223,7 +232,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 	return remove(path);
 }
 
-void own_relay_stop(struct own_relay *r)
+static void stop(struct own_relay *r)
 {
 	if (r->pid > 0) {
 		kill(r->pid, SIGTERM);
@@ -236,4 +245,50 @@ void own_relay_stop(struct own_relay *r)
 	if (r->directory[0] != '\0')
 		nftw(r->directory, remove_entry, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS);
 	*r = (struct own_relay){ 0 };
+}
+
+/* ---- its end, whoever brings it about ---------------------------------------------------- */
+
+/* Held by whoever starts or stops the relay: the main thread, or the one that got a signal. */
+static pthread_mutex_t relay_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void own_relay_stop(struct own_relay *r)
+{
+	pthread_mutex_lock(&relay_lock);
+	stop(r);
+	pthread_mutex_unlock(&relay_lock);
+}
+
+static void ending_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+}
+
+static void *await_signal(void *state)
+{
+	sigset_t set;
+	int number = 0;
+	ending_signals(&set);
+	while (sigwait(&set, &number) != 0)
+		;
+	own_relay_stop(state);
+	_exit(EXIT_SIGNALLED + number);
+}
+
+const char *own_relay_start(struct own_relay *r, const struct own_relay_config *config)
+{
+	sigset_t set, before;
+	pthread_t thread;
+	ending_signals(&set);
+	pthread_sigmask(SIG_BLOCK, &set, &before);
+	if (pthread_create(&thread, NULL, await_signal, r) != 0)
+		return "no thread";
+	pthread_detach(thread);
+	pthread_mutex_lock(&relay_lock);
+	const char *error = start(r, config, &before);
+	pthread_mutex_unlock(&relay_lock);
+	return error;
 }

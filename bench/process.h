@@ -36,5 +36,7 @@ struct own_relay {
 	char security_file[PROCESS_PATH_MAX];
 };
 
+/* One at a time. SIGINT, SIGTERM and SIGHUP from here on stop it before they end this process. */
 const char *own_relay_start(struct own_relay *r, const struct own_relay_config *config);
-void own_relay_stop(struct own_relay *r); /* and its folder goes */
+/* And its folder goes. Any thread. */
+void own_relay_stop(struct own_relay *r);

@@ -1,6 +1,7 @@
 #include "bench/report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/limits.h"
 
@@ -25,6 +26,9 @@ void report_fill(struct figures *f, const struct load_result *r, uint64_t cpu_ns
 	f->latency_p99_ns = histogram_quantile(&r->latency, 0.99);
 	f->latency_p999_ns = histogram_quantile(&r->latency, 0.999);
 	f->latency_max_ns = r->latency.max;
+	f->transit_p50_ns = histogram_quantile(&r->transit, 0.5);
+	f->transit_p99_ns = histogram_quantile(&r->transit, 0.99);
+	f->slip_p50_ns = histogram_quantile(&r->slip, 0.5);
 	f->slip_p99_ns = histogram_quantile(&r->slip, 0.99);
 	f->idle_share = load_idle_share(r);
 	f->hellos_sent = r->sent[LOAD_HELLO];
@@ -36,6 +40,24 @@ void report_fill(struct figures *f, const struct load_result *r, uint64_t cpu_ns
 	}
 	f->keepalive_cores = f->relay_ns_per_packet * (double)f->sessions / (double)KEEPALIVE_NS;
 	f->doubt = load_doubt(r);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+double report_fairness(const struct figures *rows, size_t count)
+{
+	double ratios[OPTIONS_RATES_MAX / 2];
+	size_t rounds = 0;
+	for (size_t i = 0; i + 1 < count; i += 2)
+		if (rows[i].transit_p99_ns > 0)
+			ratios[rounds++] =
+				(double)rows[i + 1].transit_p99_ns / (double)rows[i].transit_p99_ns;
+	qsort(ratios, rounds, sizeof(*ratios), compare_doubles);
+	return rounds > 0 ? ratios[rounds / 2] : 0;
 }
 
 /* ---- table ------------------------------------------------------------------------------- */
@@ -78,18 +100,24 @@ void report_table(const struct options *o, const struct figures *rows, size_t co
 	const struct scenario *s = &o->scenario;
 	printf("%s: %u %s, %u bytes, trains of %u, %.1f s\n", s->name, s->pairs,
 	       s->shape == SHAPE_IDLE ? "sessions" : "pairs", s->size, s->train, o->seconds);
-	printf("%10s %10s %8s %8s | %8s %8s %8s %8s | %8s %6s | %6s\n", "sent/s", "deliv./s",
-	       "Mbit/s", "loss %", "p50 us", "p99", "p99.9", "max", "relay ns", "cores", "idle %");
+	printf("%10s %10s %8s %8s | %8s %8s %8s %8s | %8s %8s | %8s %6s | %6s\n", "sent/s",
+	       "deliv./s", "Mbit/s", "loss %", "p50 us", "p99", "p99.9", "max", "transit", "p99",
+	       "relay ns", "cores", "idle %");
 	for (size_t i = 0; i < count; i++) {
 		const struct figures *f = &rows[i];
-		printf("%10.0f %10.0f %8.1f %8.3f | %8.1f %8.1f %8.1f %8.1f | %8.0f %6.2f | "
-		       "%6.1f\n",
+		printf("%10.0f %10.0f %8.1f %8.3f | %8.1f %8.1f %8.1f %8.1f | %8.1f %8.1f | "
+		       "%8.0f %6.2f | %6.1f\n",
 		       f->sent_per_s, f->delivered_per_s, f->bits_per_s / 1e6, f->loss * PERCENT,
 		       us(f->latency_p50_ns), us(f->latency_p99_ns), us(f->latency_p999_ns),
-		       us(f->latency_max_ns), f->relay_ns_per_packet, f->relay_busy,
-		       f->idle_share * PERCENT);
+		       us(f->latency_max_ns), us(f->transit_p50_ns), us(f->transit_p99_ns),
+		       f->relay_ns_per_packet, f->relay_busy, f->idle_share * PERCENT);
 		print_extras(f);
 	}
+	if (s->shape == SHAPE_FAIRNESS)
+		printf("rows without and with a bulk flow of %.0f/s, in turn; voice since it left, "
+		       "p99: %.1f us and %.1f us in the first; median of the ratios %.2f\n",
+		       o->bulk_rate, us(rows[0].transit_p99_ns), us(rows[1].transit_p99_ns),
+		       report_fairness(rows, count));
 }
 
 /* ---- JSON -------------------------------------------------------------------------------- */
@@ -123,6 +151,9 @@ static json_t *row_json(const struct figures *f)
 	put_number(row, "relay_ns_per_packet", f->relay_ns_per_packet);
 	put_number(row, "relay_busy", f->relay_busy);
 	put_number(row, "idle_share", f->idle_share);
+	put_count(row, "transit_p50_ns", f->transit_p50_ns);
+	put_count(row, "transit_p99_ns", f->transit_p99_ns);
+	put_count(row, "slip_p50_ns", f->slip_p50_ns);
 	put_count(row, "slip_p99_ns", f->slip_p99_ns);
 	put_count(row, "hellos_sent", f->hellos_sent);
 	put_count(row, "welcomes", f->welcomes);
@@ -151,6 +182,10 @@ void report_json(const struct options *o, const struct figures *rows, size_t cou
 	put_number(all, "seconds", o->seconds);
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, row_json(&rows[i]));
+	if (o->scenario.shape == SHAPE_FAIRNESS) {
+		put_number(all, "bulk_rate", o->bulk_rate);
+		put_number(all, "fairness", report_fairness(rows, count));
+	}
 	json_object_set_new(all, "rows", list);
 	json_dumpf(all, stdout, JSON_COMPACT);
 	putchar('\n');

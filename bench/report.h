@@ -13,7 +13,8 @@ struct figures {
 	double relay_ns_per_packet; /* 0: not known */
 	double relay_busy;          /* cores */
 	double idle_share;
-	uint64_t slip_p99_ns;
+	uint64_t transit_p50_ns, transit_p99_ns; /* without the generator's lateness */
+	uint64_t slip_p50_ns, slip_p99_ns;
 	uint64_t hellos_sent, welcomes;
 	double handshakes_per_s;
 	const char *doubt; /* NULL: none */
@@ -34,6 +35,8 @@ void report_fill(struct figures *f, const struct load_result *result, uint64_t c
 void report_table(const struct options *o, const struct figures *rows, size_t count);
 /* {"scenario": ..., "rows": [...]} */
 void report_json(const struct options *o, const struct figures *rows, size_t count);
+/* Fairness: voice's p99 transit beside a bulk flow over that without, the median of the rounds. */
+double report_fairness(const struct figures *rows, size_t count);
 /* Latency (p50, p99) and loss against the rate. False: the file cannot be written. */
 bool report_plot(const char *path, const struct options *o, const struct figures *rows,
 		 size_t count) MUST_CHECK;

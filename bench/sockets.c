@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -24,6 +25,8 @@ enum {
 	SEGMENTS_LEAST = GRO_SIZE / (ARRIVALS_MAX / GRO_BUFFERS),
 	SOCKET_BUFFER = 1 << 20,
 	DESCRIPTORS_SPARE = 64,
+	/* What the engines get, and the time of arrival. */
+	CONTROL_SIZE = CONTROL_RECEIVE_SIZE + CMSG_SPACE(sizeof(struct timespec)),
 };
 
 struct sockets {
@@ -38,7 +41,7 @@ struct sockets {
 	size_t buffers, buffer_size;
 	struct mmsghdr messages[PLAIN_BUFFERS];
 	struct iovec vectors[PLAIN_BUFFERS];
-	uint8_t control[PLAIN_BUFFERS][CONTROL_RECEIVE_SIZE];
+	uint8_t control[PLAIN_BUFFERS][CONTROL_SIZE] __attribute__((aligned(8)));
 	struct arrival arrivals[ARRIVALS_MAX];
 };
 
@@ -93,6 +96,8 @@ int sockets_add(struct sockets *s, const struct address *local, const struct add
 	int fd = udp_socket_open(address_is_set(local) ? local : &any, &options);
 	if (fd < 0)
 		return fd;
+	int yes = 1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof(yes));
 	uint32_t index = s->count;
 	struct epoll_event event = { .events = EPOLLIN, .data.u32 = index };
 	s->fds[s->count++] = fd;
@@ -141,10 +146,38 @@ static void prepare(struct sockets *s, size_t index)
 	};
 }
 
+static uint64_t ns_of(const struct timespec *ts)
+{
+	return (uint64_t)ts->tv_sec * NS_PER_S + (uint64_t)ts->tv_nsec;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+	clock_gettime(clock, &ts);
+	return ns_of(&ts);
+}
+
+/* How long ago the kernel had the message: what waits for us in a socket is not the relay's
+ * affair. The kernel says it by the wall clock. 0: it said nothing. */
+static uint64_t age_ns(const struct mmsghdr *m, uint64_t wall_ns)
+{
+	struct msghdr head = m->msg_hdr;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&head); c != NULL; c = CMSG_NXTHDR(&head, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+			continue;
+		struct timespec ts;
+		memcpy(&ts, CMSG_DATA(c), sizeof(ts));
+		return wall_ns > ns_of(&ts) ? wall_ns - ns_of(&ts) : 0;
+	}
+	return 0;
+}
+
 /* The datagrams of one message, as arrivals. */
 static size_t split(struct sockets *s, size_t index, uint32_t socket, size_t used)
 {
 	const struct mmsghdr *m = &s->messages[index];
+	uint64_t came_ns = clock_ns(CLOCK_MONOTONIC) - age_ns(m, clock_ns(CLOCK_REALTIME));
 	struct control_received control;
 	control_read(view_of(s->control[index], m->msg_hdr.msg_controllen), &control);
 	uint32_t segment = control.segment_size > 0 ? control.segment_size : m->msg_len;
@@ -156,6 +189,7 @@ static size_t split(struct sockets *s, size_t index, uint32_t socket, size_t use
 			.data = (uint8_t *)m->msg_hdr.msg_iov->iov_base + at,
 			.size = segment < m->msg_len - at ? segment : m->msg_len - at,
 			.socket = socket,
+			.came_ns = came_ns,
 		};
 	return used;
 }

@@ -20,6 +20,7 @@ struct arrival {
 	bool wants_stamp;
 	bool has_stamp;
 	uint64_t stamp;
+	uint64_t came_ns; /* when the kernel had it, by CLOCK_MONOTONIC */
 };
 
 struct sockets_config {
