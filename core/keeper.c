@@ -166,6 +166,10 @@ static void look_at(struct keeper *k, struct keeper_entry *e)
 		keeper_end_marked(k, e);
 		return;
 	}
+	if (keeper_is_dead(e)) {
+		wheel_set(&k->wheel, &e->timer, k->now.mono_ns + KEEPER_STOPPED_LOOK_NS);
+		return;
+	}
 	if (e->state == ENTRY_PENDING) {
 		look_at_pending(k, e);
 		return;
@@ -242,7 +246,7 @@ void keeper_upcall(struct keeper *k, const struct upcall *upcall, uint32_t queue
 	} else {
 		struct keeper_entry *e = find(k, upcall->session);
 		/* Else it ended while this was under way. */
-		if (e != NULL && !keeper_is_ending(e))
+		if (e != NULL && !keeper_is_dead(e))
 			take_session_upcall(k, e, upcall);
 	}
 	keeper_flush_marked(k);

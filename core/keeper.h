@@ -48,7 +48,9 @@ struct keeper_event {
 	uint32_t reason;       /* enum wire_reason */
 	uint8_t status;        /* enum wire_status */
 	uint8_t psk[KEY_SIZE]; /* KEEPER_ENROL: the device's, secret */
-	uint8_t scope;         /* enum wire_scope */
+	uint8_t scope;         /* enum wire_scope: as asked for */
+	uint8_t granted;       /* for who passes a KEEPER_BURN on: enum compromised_scope */
+	uint64_t heard_ns;     /* and when, mono */
 	uint8_t nonce[BURN_NONCE_SIZE];
 	char text[BURN_REASON_MAX + 1]; /* as the client wrote it: for logs, to be cleaned */
 };
@@ -172,10 +174,24 @@ struct keeper_match {
 _Static_assert((int)DEVICE_ID_SIZE == (int)FILE_ID_SIZE, "one field for both");
 
 /*
+ * Nothing of any session that matches is opened, relayed or sealed by a worker when this returns,
+ * and none hears of it, until keeper_end_matching(): for a signal that the disk does not have yet.
+ * Returns how many that are new.
+ */
+uint32_t keeper_stop_matching(struct keeper *k, const struct keeper_match *match,
+			      struct instant now);
+/*
+ * While muted, holders of revoked credentials get no answer instead of STATUS_REVOKED: they would
+ * take it for an acknowledgement of what the disk does not have yet. As many unmutes as mutes.
+ */
+void keeper_mute(struct keeper *k);
+void keeper_unmute(struct keeper *k);
+
+/*
  * End every session that matches. When this returns, no worker opens, relays or seals anything
  * for any of them. keeper_tick() does the rest in slices: GOODBYE sealed (for half a second; later
- * ones are ended without, and counted), keys erased. The GOODBYEs leave as workers take them, and
- * hold up nothing. Returns how many.
+ * ones are ended without, and counted; REASON_NONE: none is told), keys erased. The GOODBYEs leave
+ * as workers take them, and hold up nothing. Returns how many.
  */
 uint32_t keeper_end_matching(struct keeper *k, const struct keeper_match *match,
 			     enum wire_reason reason, struct instant now);
@@ -184,7 +200,8 @@ bool keeper_has_ended_all(const struct keeper *k) MUST_CHECK;
 /* No GOODBYE waits to be sent. */
 bool keeper_has_said_goodbye(const struct keeper *k) MUST_CHECK;
 
-/* Answer a KEEPER_BURN, at once: the session may end with the next call. False: it has ended. */
+/* Answer a KEEPER_BURN, at once, also where its session is stopped: it may end with the next call.
+ * False: it has ended. */
 bool keeper_answer_burn(struct keeper *k, struct session_id id,
 			const uint8_t nonce[BURN_NONCE_SIZE], enum wire_burn_status status,
 			struct instant now);

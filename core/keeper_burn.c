@@ -3,7 +3,7 @@
 
 /* The keeper knows whose session it is, so it checks the signature; what then happens is for
  * whoever keeps files and devices. A report that is not genuine is passed over in silence. */
-void keeper_take_burn(struct keeper *k, const struct keeper_entry *e, const struct wire_burn *burn)
+void keeper_take_burn(struct keeper *k, struct keeper_entry *e, const struct wire_burn *burn)
 {
 	const struct burn_expected expected = {
 		.server_id = k->config.server.server_id,
@@ -13,12 +13,14 @@ void keeper_take_burn(struct keeper *k, const struct keeper_entry *e, const stru
 	};
 	struct keeper_event event = { .type = KEEPER_BURN };
 
-	if (k->now.mono_ns < k->burn_next_ns) {
-		k->stats.burns_refused++; /* it comes again in a second */
+	/* A session that has made one up does not keep others' reports waiting. */
+	if (e->has_lied || k->now.mono_ns < k->burn_next_ns) {
+		k->stats.burns_refused++; /* a genuine one comes again in a second */
 		return;
 	}
 	k->burn_next_ns = k->now.mono_ns + KEEPER_BURN_NS;
 	if (!burn_is_genuine(burn, &expected)) {
+		e->has_lied = true;
 		k->stats.burns_refused++;
 		return;
 	}
@@ -42,6 +44,7 @@ bool keeper_answer_burn(struct keeper *k, struct session_id id,
 		return false;
 	memcpy(ack.nonce, nonce, sizeof ack.nonce);
 	bool is_queued = keeper_queue(k, e, FRAME_BURN_ACK, view_of(&ack, sizeof ack));
+	keeper_flush(k, e); /* though it may be stopped */
 	keeper_flush_marked(k);
 	return is_queued;
 }

@@ -9,7 +9,11 @@
  * GOODBYE sealed for each, as fast as the keeper can without starving the rest: their keys go with
  * that. The GOODBYEs themselves leave at the workers' pace (keeper_farewell.c).
  *
- *   established or pending --keeper_end_matching()--> marked --slice--> ended --reap--> wiped
+ * Between the two can lie a disk that is slow: who is stopped neither passes nor hears anything
+ * until it is known what came of that.
+ *
+ *   established or pending ---keeper_end_matching()---> marked --slice--> ended --reap--> wiped
+ *              |--keeper_stop_matching()--> stopped -------^
  */
 
 static bool matches(const struct keeper *k, const struct keeper_entry *e,
@@ -30,25 +34,49 @@ bool keeper_is_ending(const struct keeper_entry *e)
 	return load_relaxed(&e->session.is_revoked) == SESSION_ENDING;
 }
 
+bool keeper_is_dead(const struct keeper_entry *e)
+{
+	return load_relaxed(&e->session.is_revoked) != 0;
+}
+
+/* Give every session that matches and is not that far yet this mark, more than SESSION_REVOKED,
+ * and wait until no worker is at any of them. */
+static uint32_t mark(struct keeper *k, const struct keeper_match *match, uint8_t mark,
+		     uint8_t reason)
+{
+	uint32_t cursor = 0, count = 0, alive = 0;
+	struct session *s;
+
+	while ((s = table_next(k->config.table, &cursor)) != NULL) {
+		struct keeper_entry *e = (struct keeper_entry *)s;
+		if (keeper_is_ending(e) || (keeper_is_dead(e) && mark == SESSION_STOPPED) ||
+		    !matches(k, e, match))
+			continue;
+		alive += !keeper_is_dead(e);
+		store_release(&s->is_revoked, mark);
+		e->end_reason = reason;
+		count++;
+	}
+	if (alive > 0)
+		k->config.hooks.quiesce(k->config.hooks.state);
+	return count;
+}
+
+uint32_t keeper_stop_matching(struct keeper *k, const struct keeper_match *match,
+			      struct instant now)
+{
+	k->now = now;
+	return mark(k, match, SESSION_STOPPED, REASON_NONE);
+}
+
 uint32_t keeper_end_matching(struct keeper *k, const struct keeper_match *match,
 			     enum wire_reason reason, struct instant now)
 {
-	uint32_t cursor = 0, count = 0;
-	struct session *s;
-
 	k->now = now;
 	keeper_flush_marked(k); /* what was owed so far is said */
-	while ((s = table_next(k->config.table, &cursor)) != NULL) {
-		struct keeper_entry *e = (struct keeper_entry *)s;
-		if (keeper_is_ending(e) || !matches(k, e, match))
-			continue;
-		store_release(&s->is_revoked, SESSION_ENDING);
-		e->end_reason = (uint8_t)reason;
-		count++;
-	}
+	uint32_t count = mark(k, match, SESSION_ENDING, (uint8_t)reason);
 	if (count == 0)
 		return 0;
-	k->config.hooks.quiesce(k->config.hooks.state);
 	if (k->ending.count == 0)
 		k->ending.told_until_ns = now.mono_ns + KEEPER_ENDING_TOLD_NS;
 	k->ending.cursor = 0; /* earlier ones may lie before those that are left */
@@ -61,8 +89,9 @@ void keeper_end_marked(struct keeper *k, struct keeper_entry *e)
 {
 	assert(keeper_is_ending(e));
 	assert(k->ending.count > 0);
-	bool is_told = e->state == ENTRY_ESTABLISHED && k->now.mono_ns < k->ending.told_until_ns;
-	if (e->state == ENTRY_ESTABLISHED && !is_told)
+	bool is_meant = e->state == ENTRY_ESTABLISHED && e->end_reason != REASON_NONE;
+	bool is_told = is_meant && k->now.mono_ns < k->ending.told_until_ns;
+	if (is_meant && !is_told)
 		k->stats.goodbyes_lost++;
 	keeper_end(k, e, REASON_NONE, is_told); /* it knows its own reason */
 }
@@ -85,6 +114,17 @@ void keeper_end_slice(struct keeper *k)
 		i++;
 	}
 	ending->next_slice_ns = ending->count > 0 ? k->now.mono_ns : NEVER;
+}
+
+void keeper_mute(struct keeper *k)
+{
+	k->mutes++;
+}
+
+void keeper_unmute(struct keeper *k)
+{
+	assert(k->mutes > 0);
+	k->mutes--;
 }
 
 bool keeper_has_ended_all(const struct keeper *k)

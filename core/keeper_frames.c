@@ -139,7 +139,7 @@ void keeper_flush_marked(struct keeper *k)
 		k->dirty = e->next_dirty;
 		e->next_dirty = NULL;
 		e->is_dirty = false;
-		if (e->state == ENTRY_ESTABLISHED && !keeper_is_ending(e))
+		if (e->state == ENTRY_ESTABLISHED && !keeper_is_dead(e))
 			keeper_flush(k, e);
 	}
 }

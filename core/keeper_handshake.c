@@ -164,8 +164,12 @@ static void refuse(struct keeper *k, struct handshake *h, enum wire_status statu
 	struct wire_welcome_payload payload = welcome_of(k, status, h);
 	uint8_t bytes[DATAGRAM_SIZE_MAX];
 	struct noise_result none;
-	size_t size = write_welcome(h, &payload, bytes, &none);
 
+	if (status == STATUS_REVOKED && k->mutes > 0) {
+		drop(k, PKT_DROP_HELLO_AUTH); /* it comes again */
+		return;
+	}
+	size_t size = write_welcome(h, &payload, bytes, &none);
 	if (size == 0) {
 		drop(k, PKT_DROP_HELLO_AUTH);
 		return;

@@ -39,7 +39,8 @@ enum {
 #define KEEPER_PROBE_NS (10 * NS_PER_S)     /* a path challenge can be answered that long */
 #define KEEPER_ANNOUNCE_NS (10 * NS_PER_MS) /* 25,600 sessions a second: a million in 40 s */
 #define KEEPER_BURN_NS (10 * NS_PER_MS)     /* between reports: each costs an Ed25519 and a disk */
-#define KEEPER_FAREWELLS_NS (2 * NS_PER_MS) /* between slices: 65,536 sessions in 0.5 s */
+#define KEEPER_STOPPED_LOOK_NS (1 * NS_PER_S)   /* its end is the control thread's to give */
+#define KEEPER_FAREWELLS_NS (2 * NS_PER_MS)     /* between slices: 65,536 sessions in 0.5 s */
 #define KEEPER_ENDING_TOLD_NS (500 * NS_PER_MS) /* erasing keys goes before good manners */
 #define KEEPER_REKEY_NS (500 * NS_PER_MS)       /* between two rekeys: each costs two X25519 */
 #define KEEPER_PENDING_LOOK_NS (1 * NS_PER_S)   /* should the news of its first packet get lost */
@@ -101,6 +102,7 @@ struct keeper_entry {
 	uint8_t end_reason; /* enum wire_reason, where keeper_is_ending() */
 	bool is_enrolled;   /* the device needs no file */
 	bool is_retired;    /* its older keys are to be erased after quiesce */
+	bool has_lied; /* sent a Compromised report that is not genuine: no other is looked at */
 	uint8_t identity[ED25519_PUBLIC_SIZE];
 	uint8_t file_id[FILE_ID_SIZE];
 };
@@ -195,6 +197,7 @@ struct keeper {
 	struct wire_schedule schedule;
 	uint32_t schedule_number;        /* 0: none */
 	uint64_t burn_next_ns;           /* no Compromised report is looked at before */
+	uint32_t mutes;                  /* keeper_mute() minus keeper_unmute() */
 	struct keeper_channel *channels; /* by number */
 	uint32_t channels_capacity;
 	uint32_t channels_done;       /* list: to be given back after quiesce */
@@ -268,10 +271,12 @@ uint64_t keeper_offers_deadline(const struct keeper *k);
 void keeper_give_back_channels(struct keeper *k); /* after quiesce */
 
 /* keeper_burn.c */
-void keeper_take_burn(struct keeper *k, const struct keeper_entry *e, const struct wire_burn *burn);
+void keeper_take_burn(struct keeper *k, struct keeper_entry *e, const struct wire_burn *burn);
 
 /* keeper_end.c */
 bool keeper_is_ending(const struct keeper_entry *e) MUST_CHECK;
+/* Stopped or ending: nothing is taken from it, nothing is said to it but a last word. */
+bool keeper_is_dead(const struct keeper_entry *e) MUST_CHECK;
 void keeper_end_marked(struct keeper *k, struct keeper_entry *e);
 void keeper_end_slice(struct keeper *k);
 

@@ -21,9 +21,9 @@
 #include "crypto/mask.h"
 #include "crypto/noise.h"
 
-/* What struct session.is_revoked can be. A session that is ending is dead to the packet path; its
- * keeper can still seal a last word. */
-enum { SESSION_REVOKED = 1, SESSION_ENDING = 2 };
+/* What struct session.is_revoked can be. A session that is stopped or ending is dead to the packet
+ * path; its keeper can still seal a last word. */
+enum { SESSION_REVOKED = 1, SESSION_ENDING = 2, SESSION_STOPPED = 3 };
 
 struct session_id {
 	uint32_t slot;

@@ -129,7 +129,12 @@ static void hook_quiesce(void *state)
 static void hook_event(void *state, const struct keeper_event *event)
 {
 	struct keeper_thread *t = state;
-	event_post_put(&t->post, event);
+	const struct keeper_thread_config *c = &t->config;
+	struct keeper_event heard = *event;
+	if (event->type == KEEPER_BURN && c->hear_burn != NULL)
+		c->hear_burn(c->burn_state, t->keeper, &heard, clock_now());
+	event_post_put(&t->post, &heard);
+	bytes_wipe(&heard, sizeof(heard)); /* KEEPER_ENROL has a key in it */
 }
 
 static bool hook_find(void *state, const struct hello_request *request, uint64_t wall_ns,

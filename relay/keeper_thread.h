@@ -20,7 +20,11 @@ struct keeper_thread_config {
 	struct quiesce *quiesce;
 	struct mailbox *hellos; /* struct upcall_item, from the workers */
 	struct mailbox *frames;
-	struct mailbox *events;        /* struct keeper_event, to the control thread */
+	struct mailbox *events; /* struct keeper_event, to the control thread */
+	/* A KEEPER_BURN, in the keeper's thread, before it is passed on. NULL: none. */
+	void (*hear_burn)(void *state, struct keeper *k, struct keeper_event *event,
+			  struct instant now);
+	void *burn_state;
 	struct worker *const *workers; /* complete before keeper_thread_start() */
 	unsigned worker_count;
 };

@@ -108,7 +108,8 @@ struct server *server_create(const struct settings *settings, struct server_erro
 	s->settings = settings;
 	s->random = random_system();
 	s->worker_count = count_workers(settings);
-	s->doors_next_ns = s->notify_next_ns = NEVER;
+	s->doors_next_ns = s->notify_next_ns = s->unkept_next_ns = NEVER;
+	pthread_mutex_init(&s->burns_lock, NULL);
 	s->epoll_fd = s->event_fd = s->signal_fd = -1;
 	const char *cipher = settings_cipher_name(settings);
 	s->cipher = cipher == NULL ? packet_cipher_best() : packet_cipher_by_name(cipher);
@@ -213,6 +214,8 @@ static bool start_keeper(struct server *s, struct server_error *error)
 		.hellos = s->hellos,
 		.frames = s->frames,
 		.events = s->events,
+		.hear_burn = server_hear_burn,
+		.burn_state = s,
 		.workers = s->workers,
 		.worker_count = s->worker_count,
 	};
@@ -422,5 +425,6 @@ void server_destroy(struct server *s)
 	close_descriptor(s->epoll_fd);
 	close_descriptor(s->event_fd);
 	close_descriptor(s->signal_fd);
+	pthread_mutex_destroy(&s->burns_lock);
 	secret_destroy(s, sizeof(*s));
 }

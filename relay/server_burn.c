@@ -2,10 +2,15 @@
  * The Compromised Protocol, the relay's side. docs/protocol.md has the order of steps; each can
  * be repeated, and a start of the relay finishes what a crash interrupted.
  *
- *   report ----> tombstone ----> answered, ended ----> erased ----> new keys ----> new file
- *   (refused)    on disk: the    no packet passes     store, memory,  doors         tombstone
- *                point of no     any more             .sec files                    done
- *                return
+ *   report ----> stopped ----> tombstone ----> answered, ended ----> erased ----> new keys, file
+ *   (refused)    no packet     on disk: the                          store,       tombstone
+ *                passes, no    point of no                           memory,      done
+ *                word is said  return                                .sec files
+ *                                |
+ *                                '-- the disk refuses: erased in memory, tried again
+ *
+ * Stopping waits for no disk. A crash before the tombstone is as if no report had come: nobody has
+ * heard that one did, so the client repeats it.
  */
 #include <stdio.h>
 
@@ -15,6 +20,8 @@
 #include "relay/server_internal.h"
 
 enum { TOMBSTONES_PER_START = 64 };
+
+#define UNKEPT_RETRY_NS (5 * NS_PER_S)
 
 static bool log_failure(const char *step, enum store_status status)
 {
@@ -155,6 +162,7 @@ struct burn_answer {
 	struct session_id session;
 	uint8_t nonce[BURN_NONCE_SIZE];
 	enum wire_burn_status status;
+	uint64_t heard_ns; /* mono */
 };
 
 static void answer(struct keeper *k, void *state, struct instant now)
@@ -163,32 +171,100 @@ static void answer(struct keeper *k, void *state, struct instant now)
 	(void)keeper_answer_burn(k, a->session, a->nonce, a->status, now);
 }
 
+struct stopping {
+	struct keeper_match match;
+	bool is_muted; /* already: by server_hear_burn() */
+};
+
+static void stop(struct keeper *k, void *state, struct instant now)
+{
+	const struct stopping *stopping = state;
+	if (!stopping->is_muted)
+		keeper_mute(k);
+	(void)keeper_stop_matching(k, &stopping->match, now);
+}
+
+static void unmute(struct keeper *k, void *state, struct instant now)
+{
+	(void)state;
+	(void)now;
+	keeper_unmute(k);
+}
+
+static bool is_unkept(const struct server *s, const struct revocation *r)
+{
+	for (size_t i = 0; i < s->unkept_count; i++)
+		if (s->unkept[i].scope == r->scope &&
+		    memcmp(s->unkept[i].id, r->id, sizeof(r->id)) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * No tombstone: what can be done without a disk is done, and nobody is told, until the disk takes
+ * it. That holds as long as the relay runs, which the operator has to know.
+ */
+static void fail_closed(struct server *s, const struct revocation *r, struct burn_answer *to)
+{
+	if (to != NULL) {
+		to->status = BURN_FAILED;
+		keeper_thread_call(s->keeper, answer, to);
+	}
+	(void)revoke_sessions(s, r, REASON_NONE);
+	bool is_erased = revoke_wait(s);
+	log_event(LOG_LEVEL_ERROR, "compromised_not_kept",
+		  LOG_TEXT("scope", revoke_scope_name(r->scope)), LOG_ID("id", r->id),
+		  LOG_TEXT("result", is_erased ? "erased in memory alone" : "stopped alone"),
+		  LOG_TEXT("advice", "make the state directory writable before any restart"));
+	if (is_unkept(s, r))
+		keeper_thread_call(s->keeper, unmute, NULL); /* one is enough */
+	else if (s->unkept_count < UNKEPT_MAX)
+		s->unkept[s->unkept_count++] = *r;
+	if (s->unkept_count > 0)
+		s->unkept_next_ns = clock_now().mono_ns + UNKEPT_RETRY_NS;
+}
+
+/* Up to the point of no return. */
+static bool stop_and_keep(struct server *s, const struct revocation *r, const char *reason,
+			  struct burn_answer *to, struct compromise_times *times)
+{
+	struct stopping stopping = { .match = revoke_match(r), .is_muted = to != NULL };
+	uint64_t number;
+	revoke_in_memory(s, r);
+	keeper_thread_call(s->keeper, stop, &stopping);
+	times->kill_ms = elapsed_ms(times->since_ns);
+	times->has_tombstone = add_tombstone(s, r, reason, &number);
+	if (!times->has_tombstone) {
+		fail_closed(s, r, to);
+		return false;
+	}
+	s->has_tombstones = true;
+	if (to != NULL)
+		keeper_thread_call(s->keeper, answer, to);
+	keeper_thread_call(s->keeper, unmute, NULL);
+	times->sessions = revoke_sessions(s, r, REASON_COMPROMISED);
+	return true;
+}
+
 bool server_compromise(struct server *s, const struct revocation *r, const char *reason,
 		       struct burn_answer *to, struct compromise_times *times)
 {
 	char error[ISSUER_ERROR_MAX];
 	struct issued_file file;
-	uint64_t number, since_ns = clock_now().mono_ns;
 	bool is_current = revoke_covers_current(s, r);
 
 	memset(times, 0, sizeof(*times));
-	times->has_tombstone = add_tombstone(s, r, reason, &number);
-	if (!times->has_tombstone)
+	times->since_ns = to != NULL ? to->heard_ns : clock_now().mono_ns;
+	if (!stop_and_keep(s, r, reason, to, times))
 		return false;
-	s->has_tombstones = true;
-	if (to != NULL)
-		keeper_thread_call(s->keeper, answer, to);
-	revoke_in_memory(s, r);
-	times->sessions = revoke_sessions(s, r, REASON_COMPROMISED);
-	times->kill_ms = elapsed_ms(since_ns);
 	bool is_erased = erase_what_lasts(s, r, is_current);
 	is_erased &= revoke_wait(s);
-	times->erase_ms = elapsed_ms(since_ns);
+	times->erase_ms = elapsed_ms(times->since_ns);
 	if (is_erased)
 		take_new_keys(s, r->scope);
 	bool needs_file = r->scope != COMPROMISED_DEVICE && !s->is_draining;
 	bool is_written = !needs_file || server_issue(s, NULL, &file, error);
-	times->file_ms = elapsed_ms(since_ns);
+	times->file_ms = elapsed_ms(times->since_ns);
 	if (is_erased && is_written)
 		server_finish_tombstones(s); /* else at the next start */
 	log_event(LOG_LEVEL_WARNING, "compromised", LOG_TEXT("scope", revoke_scope_name(r->scope)),
@@ -196,6 +272,20 @@ bool server_compromise(struct server *s, const struct revocation *r, const char 
 		  LOG_NUMBER("kill_ms", times->kill_ms), LOG_NUMBER("erase_ms", times->erase_ms),
 		  LOG_NUMBER("file_ms", times->file_ms), LOG_TEXT("reason", reason));
 	return is_erased && is_written;
+}
+
+void server_retry_unkept(struct server *s)
+{
+	struct revocation unkept[UNKEPT_MAX];
+	struct compromise_times times;
+	size_t count = s->unkept_count;
+	memcpy(unkept, s->unkept, sizeof(unkept));
+	s->unkept_count = 0;
+	s->unkept_next_ns = NEVER;
+	for (size_t i = 0; i < count; i++) {
+		(void)!server_compromise(s, &unkept[i], "tried again", NULL, &times);
+		keeper_thread_call(s->keeper, unmute, NULL); /* of the try before */
+	}
 }
 
 /* ---- reports of clients ----------------------------------------------------------------- */
@@ -212,39 +302,82 @@ static struct revocation revocation_of(const struct server *s, const struct keep
 	return r;
 }
 
-void server_take_burn(struct server *s, const struct keeper_event *event)
+/* False: a copy, which gets *before for its answer. */
+static bool is_new_report(struct server *s, const struct keeper_event *event, uint8_t *before)
+{
+	pthread_mutex_lock(&s->burns_lock);
+	bool is_copy = burn_ledger_find(&s->burns, event->nonce, before);
+	pthread_mutex_unlock(&s->burns_lock);
+	return !is_copy;
+}
+
+static enum compromised_scope grant_scope(struct server *s, const struct keeper_event *event,
+					  uint64_t now_ns)
 {
 	const struct burn_policy policy = {
 		.may_burn_server = s->settings->security.client_may_burn_server != 0,
 		.files_per_hour = s->settings->security.burns_per_hour,
 	};
-	struct burn_answer to = { .session = event->session };
-	struct compromise_times times;
-	char reason[STORE_TEXT_SIZE_MAX + 1];
-	uint64_t now_ns = clock_now().mono_ns;
-	uint8_t before;
-
-	memcpy(to.nonce, event->nonce, sizeof(to.nonce));
-	if (burn_ledger_find(&s->burns, event->nonce, &before)) {
-		to.status = (enum wire_burn_status)before;
-		keeper_thread_call(s->keeper, answer, &to);
-		return;
-	}
+	pthread_mutex_lock(&s->burns_lock);
 	enum compromised_scope scope =
 		burn_ledger_scope(&s->burns, &policy, (enum wire_scope)event->scope, now_ns);
+	if (scope == COMPROMISED_FILE)
+		burn_ledger_count(&s->burns, now_ns);
+	pthread_mutex_unlock(&s->burns_lock);
+	return scope;
+}
+
+/* The control thread may be waiting for its disk: so what is reported is stopped here. */
+void server_hear_burn(void *state, struct keeper *k, struct keeper_event *event, struct instant now)
+{
+	struct server *s = state;
+	uint8_t before;
+
+	event->heard_ns = now.mono_ns;
+	if (!is_new_report(s, event, &before))
+		return;
+	enum compromised_scope scope = grant_scope(s, event, now.mono_ns);
 	struct revocation r = revocation_of(s, event, scope);
-	to.status = (int)scope < (int)event->scope ? BURN_NARROWED : BURN_DONE;
+	struct keeper_match match = revoke_match(&r);
+	event->granted = (uint8_t)scope;
+	revoke_in_memory(s, &r);
+	keeper_mute(k);
+	(void)keeper_stop_matching(k, &match, now);
+}
+
+static void act_on_report(struct server *s, const struct keeper_event *event,
+			  struct burn_answer *to)
+{
+	enum compromised_scope scope = (enum compromised_scope)event->granted;
+	struct revocation r = revocation_of(s, event, scope);
+	struct compromise_times times;
+	char reason[STORE_TEXT_SIZE_MAX + 1];
+
+	to->status = (int)scope < (int)event->scope ? BURN_NARROWED : BURN_DONE;
 	(void)text_clean_line(view_of(event->text, strlen(event->text)), reason, sizeof(reason));
 	log_event(LOG_LEVEL_WARNING, "compromised_report", LOG_ID("device", event->device),
 		  LOG_ID("peer", event->peer), LOG_NUMBER("asked", event->scope),
 		  LOG_TEXT("scope", revoke_scope_name(scope)), LOG_ADDRESS("from", &event->remote));
-	(void)!server_compromise(s, &r, reason, &to, &times); /* said in the log */
-	if (!times.has_tombstone) {
-		to.status = BURN_FAILED;
-		keeper_thread_call(s->keeper, answer, &to);
+	(void)!server_compromise(s, &r, reason, to, &times); /* said in the log */
+	if (!times.has_tombstone)
+		return;
+	pthread_mutex_lock(&s->burns_lock);
+	burn_ledger_note(&s->burns, event->nonce, to->status);
+	pthread_mutex_unlock(&s->burns_lock);
+}
+
+void server_take_burn(struct server *s, const struct keeper_event *event)
+{
+	struct burn_answer to = { .session = event->session, .heard_ns = event->heard_ns };
+	uint8_t before;
+
+	memcpy(to.nonce, event->nonce, sizeof(to.nonce));
+	if (is_new_report(s, event, &before)) {
+		act_on_report(s, event, &to);
 		return;
 	}
-	burn_ledger_note(&s->burns, event->nonce, to.status);
-	if (scope == COMPROMISED_FILE)
-		burn_ledger_count(&s->burns, now_ns);
+	to.status = (enum wire_burn_status)before;
+	keeper_thread_call(s->keeper, answer, &to);
+	if (event->granted != 0) /* heard before it was known to be a copy */
+		keeper_thread_call(s->keeper, unmute, NULL);
 }

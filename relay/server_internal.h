@@ -1,5 +1,7 @@
 #pragma once
 /* The inside of struct server, for server*.c alone. Owner: control. */
+#include <pthread.h>
+
 #include "relay/admin.h"
 #include "relay/burn_ledger.h"
 #include "relay/credentials.h"
@@ -9,7 +11,15 @@
 #include "relay/server.h"
 #include "relay/store.h"
 
-enum { HELLOS_PER_WRITE = 1024 }; /* timestamps of enrolled devices, in one step */
+enum {
+	HELLOS_PER_WRITE = 1024, /* timestamps of enrolled devices, in one step */
+	UNKEPT_MAX = 64,         /* later ones are tried no more: the log has each */
+};
+
+struct revocation {
+	enum compromised_scope scope;
+	uint8_t id[FILE_ID_SIZE]; /* of the device, the file, the server */
+};
 
 struct relay_keys {
 	uint8_t server_id[SERVER_ID_SIZE];
@@ -54,11 +64,17 @@ struct server {
 	uint64_t files_issued;
 	bool is_store_swept; /* no outdated file is left in it */
 	struct store_hello noted[HELLOS_PER_WRITE];
-	size_t hello_count;      /* not yet in the store */
-	uint64_t hellos_next_ns; /* mono; NEVER: none */
-	uint64_t notify_next_ns; /* mono; systemd's watchdog */
+	size_t hello_count;                   /* not yet in the store */
+	uint64_t hellos_next_ns;              /* mono; NEVER: none */
+	uint64_t notify_next_ns;              /* mono; systemd's watchdog */
+	bool has_tombstones;                  /* that are not done */
+	struct revocation unkept[UNKEPT_MAX]; /* compromised, but the disk refuses the tombstone */
+	size_t unkept_count;
+	uint64_t unkept_next_ns; /* mono: the next try; NEVER: none */
+
+	/* Guarded by burns_lock: the keeper's thread asks, control notes. */
+	pthread_mutex_t burns_lock;
 	struct burn_ledger burns;
-	bool has_tombstones; /* that are not done */
 };
 
 /* server_setup.c */
@@ -83,12 +99,9 @@ extern const struct admin_command server_commands[];
 extern const size_t server_command_count;
 
 /* server_revoke.c: the steps of a revocation, each of which can be repeated; and all of them. */
-struct revocation {
-	enum compromised_scope scope;
-	uint8_t id[FILE_ID_SIZE]; /* of the device, the file, the server */
-};
 enum store_status revoke_in_store(struct server *s, const struct revocation *r) MUST_CHECK;
 void revoke_in_memory(struct server *s, const struct revocation *r);
+struct keeper_match revoke_match(const struct revocation *r) MUST_CHECK;
 /* When it returns no packet of the sessions passes any more. Returns how many there were. */
 uint32_t revoke_sessions(struct server *s, const struct revocation *r, enum wire_reason reason);
 /* Until all keys of what was ended are erased. False: it took too long. */
@@ -105,16 +118,23 @@ bool server_kick(struct server *s, struct session_id id) MUST_CHECK;
 /* server_burn.c */
 struct burn_answer;
 struct compromise_times {
+	uint64_t since_ns; /* mono: the signal */
 	uint32_t sessions;
-	uint64_t kill_ms;  /* from the signal until no packet passes any more */
-	uint64_t erase_ms; /* until all keys are erased, in memory and on disk */
-	uint64_t file_ms;  /* until the new file is on disk */
-	bool has_tombstone;
+	uint64_t kill_ms;   /* from the signal until no packet passes any more */
+	uint64_t erase_ms;  /* until all keys are erased, in memory and on disk */
+	uint64_t file_ms;   /* until the new file is on disk */
+	bool has_tombstone; /* else it holds in memory, and is tried again */
 };
 /* All steps; `to`: whom to answer, or NULL. False: not all is done, the next start goes on. */
 bool server_compromise(struct server *s, const struct revocation *r, const char *reason,
 		       struct burn_answer *to, struct compromise_times *times) MUST_CHECK;
+/* Keeper's thread: gives a report its scope, and stops what that reaches, at once. Fits
+ * keeper_thread_config.hear_burn. */
+void server_hear_burn(void *state, struct keeper *k, struct keeper_event *event,
+		      struct instant now);
 void server_take_burn(struct server *s, const struct keeper_event *event);
+/* What the disk has refused so far, once more. */
+void server_retry_unkept(struct server *s);
 /* At start: what a crash interrupted, before credentials are loaded; and when a file is written. */
 bool server_finish_erasing(struct server *s) MUST_CHECK;
 void server_finish_tombstones(struct server *s);

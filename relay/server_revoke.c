@@ -17,7 +17,7 @@
 enum { DESTROYED_PER_ROUND = 32 };
 
 #define ERASE_LIMIT_NS (5 * NS_PER_S) /* a worker that takes longer has failed: said in the log */
-#define ERASE_LOOK_NS (200 * NS_PER_US)
+#define ERASE_LOOK_NS (1 * NS_PER_MS) /* each look wakes the keeper, who has work to do */
 
 /* ---- store ------------------------------------------------------------------------------ */
 
@@ -65,15 +65,20 @@ static void end_matching(struct keeper *k, void *state, struct instant now)
 	ending->count = keeper_end_matching(k, &ending->match, ending->reason, now);
 }
 
+struct keeper_match revoke_match(const struct revocation *r)
+{
+	struct keeper_match match = {
+		.kind = r->scope == COMPROMISED_DEVICE ? MATCH_DEVICE :
+			r->scope == COMPROMISED_FILE   ? MATCH_FILE :
+							 MATCH_ALL,
+	};
+	memcpy(match.id, r->id, sizeof(match.id));
+	return match;
+}
+
 uint32_t revoke_sessions(struct server *s, const struct revocation *r, enum wire_reason reason)
 {
-	struct ending ending = {
-		.match.kind = r->scope == COMPROMISED_DEVICE ? MATCH_DEVICE :
-			      r->scope == COMPROMISED_FILE   ? MATCH_FILE :
-							       MATCH_ALL,
-		.reason = reason,
-	};
-	memcpy(ending.match.id, r->id, sizeof(ending.match.id));
+	struct ending ending = { .match = revoke_match(r), .reason = reason };
 	keeper_thread_call(s->keeper, end_matching, &ending);
 	for (unsigned i = 0; i < s->worker_count; i++)
 		worker_forget_all(s->workers[i]);

@@ -172,8 +172,10 @@ json_t *server_answer_compromised(void *state, const json_t *request)
 		return admin_error(EX_USAGE, error);
 	bool is_done = server_compromise(s, &revocation, "reported by the operator", NULL, &times);
 	if (!times.has_tombstone)
-		return admin_error(EX_IOERR, "nothing was done: the state directory cannot be "
-					     "written; see the log");
+		return admin_error(EX_IOERR,
+				   "stopped, and its keys erased in memory, but the state "
+				   "directory cannot be written: a restart would undo it. Make "
+				   "room; it is tried again by itself; see the log");
 	format_id(revocation.id, id);
 	return json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:b}", "scope",
 			 revoke_scope_name(revocation.scope), "id", id, "sessions",

@@ -213,7 +213,7 @@ static int wait_ms(const struct server *s, struct instant now)
 						    s->doors_next_ns - now.wall_ns :
 						    0);
 	uint64_t timers[] = { s->sweep_next_ns, s->is_draining ? s->drain_next_ns : NEVER,
-			      s->notify_next_ns, s->hellos_next_ns };
+			      s->notify_next_ns, s->hellos_next_ns, s->unkept_next_ns };
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
 		if (timers[i] != NEVER)
 			wait_ns = earliest(wait_ns,
@@ -259,6 +259,8 @@ static void tick(struct server *s, struct instant now)
 		s->notify_next_ns = notify_watchdog(now.mono_ns);
 	if (now.mono_ns >= s->hellos_next_ns)
 		server_save_hellos(s);
+	if (now.mono_ns >= s->unkept_next_ns)
+		server_retry_unkept(s);
 	if (s->is_draining && now.mono_ns >= s->drain_next_ns)
 		drain(s, now);
 	check_workers(s);

@@ -157,6 +157,61 @@ static void the_keeper_passes_genuine_ones_on(void **state)
 	lobby_destroy(l);
 }
 
+/* The answer comes when the disk has it, and by then the session is stopped. */
+static void a_stopped_session_is_answered(void **state)
+{
+	struct lobby *l = lobby_create(&(struct lobby_config){ .clients = 1 });
+	const struct keeper_match match = { .kind = MATCH_ALL };
+	struct keeper_event event;
+
+	(void)state;
+	lobby_connect(l, 0);
+	struct wire_burn burn = burn_of(l, 0);
+	say_burn(l, 0, &burn);
+	assert_int_equal(lobby_events(l, KEEPER_BURN, &event), 1);
+	assert_int_equal(keeper_stop_matching(l->keeper, &match, l->now), 1);
+	lobby_wait(l, NS_PER_S);
+	assert_null(lobby_take(l, 0, FRAME_BURN_ACK));
+	assert_true(keeper_answer_burn(l->keeper, event.session, event.nonce, BURN_DONE, l->now));
+	lobby_run(l);
+	assert_non_null(lobby_take(l, 0, FRAME_BURN_ACK));
+	lobby_destroy(l);
+}
+
+/*
+ * Goal:   who makes reports up does not crowd out the genuine ones of others.
+ * Method: one session sends as many as it likes; the keeper looks at one report in 10 ms.
+ */
+static void made_up_reports_are_looked_at_once(void **state)
+{
+	enum { MADE_UP = 50 };
+	struct lobby *l = lobby_create(&(struct lobby_config){ .clients = 2 });
+	struct keeper_event event;
+
+	(void)state;
+	lobby_connect(l, 0);
+	lobby_connect(l, 1);
+	struct wire_burn burn = burn_of(l, 0), false_one = burn_of(l, 1);
+	false_one.signature[0] ^= 1;
+	say_burn(l, 1, &false_one);
+	for (unsigned i = 0; i < MADE_UP; i++)
+		lobby_say(l, 1, FRAME_BURN, &false_one, sizeof false_one);
+	lobby_say(l, 0, FRAME_BURN, &burn, sizeof burn);
+	lobby_wait(l, 20 * NS_PER_MS);
+	assert_int_equal(keeper_stats(l->keeper)->burns_refused, MADE_UP + 1);
+	assert_int_equal(lobby_events(l, KEEPER_BURN, &event), 1);
+	assert_memory_equal(event.device, burn.device_id, DEVICE_ID_SIZE);
+	/* A good one of its own does not help it, but in a new session it does. */
+	false_one = burn_of(l, 1);
+	say_burn(l, 1, &false_one);
+	assert_int_equal(lobby_events(l, KEEPER_BURN, NULL), 1);
+	lobby_connect(l, 1);
+	false_one = burn_of(l, 1);
+	say_burn(l, 1, &false_one);
+	assert_int_equal(lobby_events(l, KEEPER_BURN, NULL), 2);
+	lobby_destroy(l);
+}
+
 /* ---- the relay's memory ------------------------------------------------------------------ */
 
 static void copies_are_known(void **state)
@@ -209,6 +264,8 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(a_report_of_somebody_else_is_refused),
 	cmocka_unit_test(a_report_has_its_time_and_form),
 	cmocka_unit_test(the_keeper_passes_genuine_ones_on),
+	cmocka_unit_test(a_stopped_session_is_answered),
+	cmocka_unit_test(made_up_reports_are_looked_at_once),
 	cmocka_unit_test(copies_are_known),
 	cmocka_unit_test(reports_are_narrowed),
 };

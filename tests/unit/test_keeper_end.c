@@ -304,6 +304,92 @@ static void pending_ones_end_too(void **state)
 	lobby_destroy(l);
 }
 
+/* ---- stopped: until the disk has it ------------------------------------------------------ */
+
+static uint32_t stop(struct lobby *l, enum keeper_match_kind kind, const uint8_t *id)
+{
+	struct keeper_match match = { .kind = kind };
+	memcpy(match.id, id, sizeof match.id);
+	return keeper_stop_matching(l->keeper, &match, l->now);
+}
+
+/*
+ * Goal:   a stopped session passes nothing and hears nothing, however long its end is in coming;
+ *         then it ends like any other.
+ * Method: longer than a session may be idle, so that its timers come, too.
+ */
+static void stopped_ones_wait_in_silence(void **state)
+{
+	struct lobby *l = make(4);
+	uint32_t reason = 0;
+
+	(void)state;
+	unsigned quiesces = l->quiesces;
+	assert_int_equal(stop(l, MATCH_FILE, FILE_A), 2);
+	assert_int_equal(l->quiesces, quiesces + 1);
+	assert_int_equal(stop(l, MATCH_FILE, FILE_A), 0);
+	assert_false(is_answered(l, 0));
+	assert_true(is_answered(l, 1));
+	for (uint64_t waited = 0; waited <= LOBBY_IDLE_NS; waited += LOBBY_IDLE_NS / 2) {
+		assert_true(is_answered(l, 1));
+		assert_true(is_answered(l, 3));
+		lobby_forget_inbox(l, 0);
+		lobby_wait(l, LOBBY_IDLE_NS / 2);
+		assert_int_equal(l->clients[0].inbox_count, 0);
+	}
+	assert_int_equal(table_count(l->table), 4);
+
+	assert_int_equal(end(l, MATCH_FILE, FILE_A, REASON_COMPROMISED), 2);
+	assert_int_equal(stop(l, MATCH_FILE, FILE_A), 0); /* an end is not taken back */
+	lobby_wait(l, NS_PER_S);
+	assert_true(keeper_has_ended_all(l->keeper));
+	assert_int_equal(table_count(l->table), 2);
+	assert_int_equal(goodbyes(l, 0, &reason), 1);
+	assert_int_equal(reason, REASON_COMPROMISED);
+	lobby_destroy(l);
+}
+
+static void some_end_without_a_word(void **state)
+{
+	struct lobby *l = make(4);
+	uint32_t reason;
+
+	(void)state;
+	assert_int_equal(stop(l, MATCH_FILE, FILE_B), 2);
+	assert_int_equal(end(l, MATCH_FILE, FILE_B, REASON_NONE), 2);
+	lobby_wait(l, NS_PER_S);
+	assert_true(keeper_has_ended_all(l->keeper));
+	assert_int_equal(table_count(l->table), 2);
+	assert_int_equal(goodbyes(l, 1, &reason), 0);
+	assert_true(is_answered(l, 0));
+	lobby_destroy(l);
+}
+
+/* "Revoked" is an acknowledgement: it is not given before the disk has what it acknowledges. */
+static void refusals_wait_while_muted(void **state)
+{
+	struct lobby *l = lobby_create(&(struct lobby_config){ .clients = 1 });
+
+	(void)state;
+	l->credential.status = STATUS_REVOKED;
+	keeper_mute(l->keeper);
+	keeper_mute(l->keeper);
+	lobby_hello(l, 0);
+	assert_int_equal(l->clients[0].status, LOBBY_NO_STATUS);
+	assert_int_equal(lobby_events(l, KEEPER_REFUSED, NULL), 0);
+	keeper_unmute(l->keeper);
+	lobby_hello(l, 0);
+	assert_int_equal(l->clients[0].status, LOBBY_NO_STATUS);
+	l->credential.status = STATUS_SPENT; /* other refusals are no secret */
+	lobby_hello(l, 0);
+	assert_int_equal(l->clients[0].status, STATUS_SPENT);
+	keeper_unmute(l->keeper);
+	l->credential.status = STATUS_REVOKED;
+	lobby_hello(l, 0);
+	assert_int_equal(l->clients[0].status, STATUS_REVOKED);
+	lobby_destroy(l);
+}
+
 static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(a_file_ends_at_once),
 	cmocka_unit_test(each_is_told_once_and_why),
@@ -315,6 +401,9 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(what_waits_at_the_end_is_freed),
 	cmocka_unit_test(late_ones_are_not_told),
 	cmocka_unit_test(pending_ones_end_too),
+	cmocka_unit_test(stopped_ones_wait_in_silence),
+	cmocka_unit_test(some_end_without_a_word),
+	cmocka_unit_test(refusals_wait_while_muted),
 };
 
 CRYPTO_TESTS(TESTS)
