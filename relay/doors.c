@@ -338,7 +338,7 @@ uint64_t doors_tick(struct doors *d, uint64_t wall_ns, uint64_t *opened)
 			continue;
 		}
 		*opened = k;
-		/* Of several the newest is told of: it was opened early, and this one closes first. */
+		/* Of several the newest is told of: it was opened early, this one closes first. */
 		if (doors_newest(d)->generation == k)
 			announce(d, find(d, k), k == now ? wall_ns : begin_ns);
 		if (k == now)

@@ -58,12 +58,7 @@ enum store_status store_get_device(struct store *s, const uint8_t device_id[DEVI
 	bool is_there = query_step(&q);
 	if (is_there)
 		take_device(&q, s, out);
-	enum store_status status = query_end(&q);
-	if (status == STORE_OK && !is_there)
-		status = STORE_NOT_FOUND;
-	if (status != STORE_OK)
-		bytes_wipe(out, sizeof *out);
-	return status;
+	return query_end_row(&q, is_there, out, sizeof *out);
 }
 
 /* Whether this enrolment is the first from its file; else what forbids it, or STORE_EXISTS. */

@@ -52,12 +52,7 @@ enum store_status store_get_file(struct store *s, const uint8_t file_id[FILE_ID_
 	bool is_there = query_step(&q);
 	if (is_there)
 		take_file(&q, s, out);
-	enum store_status status = query_end(&q);
-	if (status == STORE_OK && !is_there)
-		status = STORE_NOT_FOUND;
-	if (status != STORE_OK)
-		bytes_wipe(out, sizeof *out);
-	return status;
+	return query_end_row(&q, is_there, out, sizeof *out);
 }
 
 static enum store_status why_not_spent(struct store *s, const uint8_t file_id[FILE_ID_SIZE],

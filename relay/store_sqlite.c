@@ -124,6 +124,17 @@ enum store_status query_end(struct query *q)
 	return q->is_bad ? STORE_DAMAGED : store_status_of(q->code);
 }
 
+enum store_status query_end_row(struct query *q, bool is_there, void *out, size_t size)
+{
+	enum store_status status = query_end(q);
+
+	if (status == STORE_OK && !is_there)
+		status = STORE_NOT_FOUND;
+	if (status != STORE_OK)
+		bytes_wipe(out, size);
+	return status;
+}
+
 enum store_status query_run(struct query *q)
 {
 	while (query_step(q))

@@ -36,6 +36,8 @@ void query_take_text(struct query *q, char *out, size_t capacity);
 struct view query_take_view(struct query *q);
 
 enum store_status query_end(struct query *q) MUST_CHECK;
+/* Of one row at most. STORE_NOT_FOUND: it was not there. `out` is wiped unless all is well. */
+enum store_status query_end_row(struct query *q, bool is_there, void *out, size_t size) MUST_CHECK;
 /* For a statement without rows. */
 enum store_status query_run(struct query *q) MUST_CHECK;
 
