@@ -348,7 +348,8 @@ static void print_help(void)
 	       "      --yes          compromised: do it\n"
 	       "  -h, --help         this text\n"
 	       "      --version\n\n"
-	       "exit codes: 0 done, 1 failed, 2 usage, 69 no relay there,\n74 disk, 77 permission\n");
+	       "exit codes: 0 done, 1 failed, 2 usage, 69 no relay there,\n"
+	       "74 disk, 77 permission\n");
 }
 
 static int run(const struct command *command, const char *path, bool wants_json, json_t *request)

@@ -4,23 +4,7 @@
 #include "tests/support/crypto.h"
 #include "tests/support/sim.h"
 
-struct pair {
-	struct sim *sim;
-	struct sim_client *alice, *bob;
-};
-
-static struct pair connected_pair(const struct sim_quality *quality)
-{
-	struct pair p = { .sim = sim_create(NULL) };
-	if (quality != NULL)
-		sim_set_quality_of_all(p.sim, quality);
-	p.alice = sim_add_client(p.sim, NULL);
-	p.bob = sim_add_client(p.sim, NULL);
-	assert_true(sim_connect(p.sim, p.alice, p.bob));
-	return p;
-}
-
-static uint32_t epoch_at_relay(struct pair *p, const struct sim_client *c)
+static uint32_t epoch_at_relay(struct sim_pair *p, const struct sim_client *c)
 {
 	struct keeper_session session;
 	assert_true(sim_find_session(p->sim, c, &session));
@@ -47,7 +31,7 @@ static void ask(struct sim_client *c)
  */
 static void keys_change_under_traffic(void **state)
 {
-	struct pair p = connected_pair(NULL);
+	struct sim_pair p = sim_connect_pair(NULL);
 	const unsigned seconds = 60, rate = 100;
 
 	(void)state;
@@ -86,7 +70,7 @@ static void keys_change_over_a_bad_network(void **state)
 					 .late_ns = NS_PER_S,
 					 .delay_ns = 30 * NS_PER_MS,
 					 .jitter_ns = 30 * NS_PER_MS };
-	struct pair p = connected_pair(&bad);
+	struct sim_pair p = sim_connect_pair(&bad);
 
 	(void)state;
 	for (unsigned i = 0; i < 100; i++) {
@@ -115,7 +99,7 @@ static void keys_change_over_a_bad_network(void **state)
  */
 static void rotations_bring_new_keys(void **state)
 {
-	struct pair p = connected_pair(NULL);
+	struct sim_pair p = sim_connect_pair(NULL);
 
 	(void)state;
 	sim_run(p.sim, 5 * 3600 * NS_PER_S);
@@ -128,7 +112,7 @@ static void rotations_bring_new_keys(void **state)
 /* Goal: a rekey a minute keeps one session alive for ever. */
 static void new_keys_keep_the_session(void **state)
 {
-	struct pair p = connected_pair(NULL);
+	struct sim_pair p = sim_connect_pair(NULL);
 
 	(void)state;
 	for (unsigned i = 0; i < 180; i++) {

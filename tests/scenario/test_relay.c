@@ -4,23 +4,7 @@
 #include "tests/support/crypto.h"
 #include "tests/support/sim.h"
 
-struct pair {
-	struct sim *sim;
-	struct sim_client *alice, *bob;
-};
-
-static struct pair connected_pair(const struct sim_quality *quality)
-{
-	struct pair p = { .sim = sim_create(NULL) };
-	if (quality != NULL)
-		sim_set_quality_of_all(p.sim, quality);
-	p.alice = sim_add_client(p.sim, NULL);
-	p.bob = sim_add_client(p.sim, NULL);
-	assert_true(sim_connect(p.sim, p.alice, p.bob));
-	return p;
-}
-
-static void exchange(struct pair *p, unsigned count, uint64_t interval_ns)
+static void exchange(struct sim_pair *p, unsigned count, uint64_t interval_ns)
 {
 	for (unsigned i = 0; i < count; i++) {
 		size_t size = 8 + random_below(sim_random(p->sim), BLOB_SIZE_MAX - 8 + 1);
@@ -42,7 +26,7 @@ static void check_nothing_dropped(struct sim *sim)
 
 static void carries_ten_thousand_blobs_each_way(void **state)
 {
-	struct pair p = connected_pair(NULL);
+	struct sim_pair p = sim_connect_pair(NULL);
 
 	(void)state;
 	exchange(&p, 10000, 300 * NS_PER_US);
@@ -108,7 +92,7 @@ static void control_converges_through_loss(void **state)
 
 static void a_close_reaches_the_other_end(void **state)
 {
-	struct pair p = connected_pair(NULL);
+	struct sim_pair p = sim_connect_pair(NULL);
 
 	(void)state;
 	assert_true(link_close(p.alice->link, sim_channel(p.alice, p.bob)->number));
@@ -180,7 +164,7 @@ static void copies_are_delivered_once(void **state)
 				    .delay_ns = 20 * NS_PER_MS,
 				    .jitter_ns = 10 * NS_PER_MS };
 	struct sim_config config = { .workers = SIM_WORKERS_MAX, .quality = wild };
-	struct pair p = { .sim = sim_create(&config) };
+	struct sim_pair p = { .sim = sim_create(&config) };
 
 	(void)state;
 	p.alice = sim_add_client(p.sim, NULL);
@@ -200,7 +184,7 @@ static void copies_are_delivered_once(void **state)
 
 static void a_restart_is_survived(void **state)
 {
-	struct pair p = connected_pair(NULL);
+	struct sim_pair p = sim_connect_pair(NULL);
 
 	(void)state;
 	sim_relay_stop(p.sim);
@@ -248,7 +232,7 @@ enum { REBIND_LOSS_MAX = 30 }; /* at 5 ms each: one round trip and some */
  */
 static void a_new_address_costs_a_few_packets(void **state)
 {
-	struct pair p = connected_pair(NULL);
+	struct sim_pair p = sim_connect_pair(NULL);
 	struct keeper_session session;
 
 	(void)state;
@@ -303,7 +287,7 @@ static void steal(void *state, const struct address *from, const struct address 
  */
 static void a_stolen_packet_moves_nothing(void **state)
 {
-	struct pair p = connected_pair(NULL);
+	struct sim_pair p = sim_connect_pair(NULL);
 	struct keeper_session session;
 
 	(void)state;

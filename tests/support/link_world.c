@@ -191,3 +191,18 @@ bool link_world_run_until_up(struct link_world *w, unsigned ups, uint64_t limit_
 		step(w);
 	return w->ups >= ups;
 }
+
+struct link_status link_world_status(struct link_world *w)
+{
+	struct link_status status;
+	link_get_status(w->link, &status);
+	return status;
+}
+
+struct link_world *link_world_connect(uint64_t seed)
+{
+	struct link_world *w = link_world_create(seed);
+	assert_true(link_world_run_until_up(w, 1, 10 * NS_PER_S));
+	link_world_run(w, NS_PER_S / 10);
+	return w;
+}

@@ -57,9 +57,14 @@ void link_world_destroy(struct link_world *w);
 /* The link, made now if need be. */
 struct link *link_world_link(struct link_world *w);
 
+struct link_status link_world_status(struct link_world *w);
+
 void link_world_run(struct link_world *w, uint64_t duration_ns);
 /* Until UP was seen `ups` times; false after `limit_ns`. */
 bool link_world_run_until_up(struct link_world *w, unsigned ups, uint64_t limit_ns) MUST_CHECK;
+
+/* A new world, connected, with nothing on the way any more. */
+struct link_world *link_world_connect(uint64_t seed);
 
 /* A datagram to the link now, as from the network. */
 void link_world_inject(struct link_world *w, const void *data, size_t size);

@@ -231,6 +231,14 @@ bool sim_run_until_all_up(struct sim *sim, uint64_t limit_ns) MUST_CHECK;
 bool sim_open(struct sim_client *c, struct sim_client *other) MUST_CHECK;
 /* Both up and joined by a channel, within a minute. */
 bool sim_connect(struct sim *sim, struct sim_client *a, struct sim_client *b) MUST_CHECK;
+
+struct sim_pair {
+	struct sim *sim;
+	struct sim_client *alice, *bob;
+};
+
+/* A new simulation with two clients that have a channel. `quality` of all paths; NULL: perfect. */
+struct sim_pair sim_connect_pair(const struct sim_quality *quality);
 /* Never NULL; is_open says whether there is one now. */
 struct sim_channel *sim_channel(struct sim_client *c, const struct sim_client *other);
 struct sim_client *sim_client_by_peer_id(struct sim *sim, const uint8_t peer[PEER_ID_SIZE]);

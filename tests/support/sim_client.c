@@ -400,3 +400,14 @@ bool sim_send_number(struct sim_client *from, struct sim_client *to, size_t size
 	channel->sent++;
 	return true;
 }
+
+struct sim_pair sim_connect_pair(const struct sim_quality *quality)
+{
+	struct sim_pair p = { .sim = sim_create(NULL) };
+	if (quality != NULL)
+		sim_set_quality_of_all(p.sim, quality);
+	p.alice = sim_add_client(p.sim, NULL);
+	p.bob = sim_add_client(p.sim, NULL);
+	assert_true(sim_connect(p.sim, p.alice, p.bob));
+	return p;
+}

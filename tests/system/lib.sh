@@ -108,7 +108,8 @@ finish_() {
 		tail -n 40 "$dir"/*.log >&2 </dev/null
 		[ $status -ne 0 ] || status=1
 	fi
-	rm -rf "$dir"
+	# What was killed last may still write something.
+	wait_until 5 rm -rf "$dir"
 	exit $status
 }
 

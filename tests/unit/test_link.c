@@ -5,13 +5,6 @@
 
 static const uint64_t TEN_MINUTES_NS = 600 * NS_PER_S;
 
-static struct link_status status_of(struct link_world *w)
-{
-	struct link_status status;
-	link_get_status(w->link, &status);
-	return status;
-}
-
 static void connects(void **state)
 {
 	struct link_world *w = link_world_create(test_seed());
@@ -19,11 +12,11 @@ static void connects(void **state)
 	(void)state;
 	w->relay.clock_offset_ns = 3 * (int64_t)NS_PER_S;
 	assert_int_equal(link_deadline(link_world_link(w)), w->now.mono_ns);
-	assert_int_equal(status_of(w).state, LINK_CONNECTING);
+	assert_int_equal(link_world_status(w).state, LINK_CONNECTING);
 	assert_true(link_world_run_until_up(w, 1, NS_PER_S));
 	link_world_run(w, NS_PER_S);
 
-	struct link_status s = status_of(w);
+	struct link_status s = link_world_status(w);
 	assert_int_equal(s.state, LINK_ESTABLISHED);
 	assert_int_equal(s.handshakes, 1);
 	assert_int_equal(s.tries, 0);
@@ -65,7 +58,7 @@ static void backs_off_while_nobody_answers(void **state)
 	link_world_run(w, 60 * NS_PER_S);
 	/* 0, 0.5, 1.5, 3.5, 7.5, 15.5, ... with up to a fifth more. */
 	assert_in_range(w->sent, 9, 12);
-	assert_int_equal(status_of(w).tries, w->sent);
+	assert_int_equal(link_world_status(w).tries, w->sent);
 	link_world_run(w, 3600 * NS_PER_S);
 	assert_in_range(w->sent, 3600 / 10, 3600 / 8 + 12);
 	assert_int_equal(w->events, 0);
@@ -168,7 +161,7 @@ static void learns_the_time(void **state)
 		assert_true(link_world_run_until_up(w, 1, 200 * NS_PER_MS));
 		assert_in_range(w->relay.hellos, 1, 2);
 		link_world_run(w, NS_PER_S);
-		int64_t error_ns = status_of(w).clock_offset_ns - offset_ns;
+		int64_t error_ns = link_world_status(w).clock_offset_ns - offset_ns;
 		assert_true(error_ns > -10 * (int64_t)NS_PER_MS);
 		assert_true(error_ns < 10 * (int64_t)NS_PER_MS);
 		link_world_destroy(w);
@@ -221,7 +214,7 @@ static void gives_up_only_where_trying_is_no_use(void **state)
 		w->relay.status = rows[i].status;
 		link_world_run(w, 60 * NS_PER_S);
 		assert_int_equal(w->refusals, rows[i].is_final ? 1 : 0);
-		assert_int_equal(status_of(w).state,
+		assert_int_equal(link_world_status(w).state,
 				 rows[i].is_final ? LINK_REFUSED : LINK_CONNECTING);
 		if (rows[i].is_final) {
 			assert_int_equal(w->down.status, rows[i].status);
@@ -249,7 +242,7 @@ static void takes_turns_with_the_addresses(void **state)
 	assert_true(w->hello_count >= 2);
 	for (unsigned i = 0; i < w->hello_count; i++)
 		assert_int_equal(address_is_v4(&w->hello_to[i]), i % 2 == 0);
-	struct address relay = status_of(w).relay;
+	struct address relay = link_world_status(w).relay;
 	assert_false(address_is_v4(&relay));
 
 	/* The family that worked fails: the other is found. */
@@ -257,7 +250,7 @@ static void takes_turns_with_the_addresses(void **state)
 	w->relay.hears_v6 = false;
 	link_network_changed(w->link, w->now);
 	assert_true(link_world_run_until_up(w, 2, 20 * NS_PER_S));
-	relay = status_of(w).relay;
+	relay = link_world_status(w).relay;
 	assert_true(address_is_v4(&relay));
 	link_world_destroy(w);
 }
@@ -312,7 +305,7 @@ static void finds_the_door_of_a_file(void **state)
 		relay_end_set_door(&w->relay, door->generation, door->key, door->port);
 		if (!link_world_run_until_up(w, 1, rows[i].within_s * NS_PER_S))
 			fail_msg("row %zu", i);
-		assert_int_equal(status_of(w).door, door->generation);
+		assert_int_equal(link_world_status(w).door, door->generation);
 		link_world_destroy(w);
 	}
 }
@@ -348,8 +341,8 @@ static void finds_the_door_of_the_schedule(void **state)
 		relay_end_set_door(&w->relay, generation, key, port);
 		if (!link_world_run_until_up(w, 1, rows[i].within_s * NS_PER_S))
 			fail_msg("row %zu", i);
-		assert_int_equal(status_of(w).door, generation);
-		assert_int_equal(status_of(w).next_rotation_ns, 1001 * 3600 * NS_PER_S);
+		assert_int_equal(link_world_status(w).door, generation);
+		assert_int_equal(link_world_status(w).next_rotation_ns, 1001 * 3600 * NS_PER_S);
 		link_world_destroy(w);
 	}
 }

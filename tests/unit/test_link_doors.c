@@ -3,21 +3,6 @@
 
 #include "tests/support/crypto.h"
 
-static struct link_status status_of(struct link_world *w)
-{
-	struct link_status status;
-	link_get_status(w->link, &status);
-	return status;
-}
-
-static struct link_world *connected(uint64_t seed)
-{
-	struct link_world *w = link_world_create(seed);
-	assert_true(link_world_run_until_up(w, 1, 10 * NS_PER_S));
-	link_world_run(w, NS_PER_S / 10);
-	return w;
-}
-
 /*
  * Goal:   the session moves to the door that the relay has announced, when it begins, and the
  *         link still knows that door when it has to connect anew.
@@ -25,7 +10,7 @@ static struct link_world *connected(uint64_t seed)
  */
 static void moves_to_the_next_door_in_time(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 	struct wire_port_next next = { .door = store_le64(1001),
 				       .port = store_le16(50001),
 				       .seconds_left = store_le32(30),
@@ -36,13 +21,13 @@ static void moves_to_the_next_door_in_time(void **state)
 	assert_true(relay_end_put(&w->relay, FRAME_PORT_NEXT, view_of(&next, sizeof next)));
 	assert_true(relay_end_put(&w->relay, FRAME_PORT_NEXT, view_of(&nowhere, sizeof nowhere)));
 	link_world_run(w, 29 * NS_PER_S);
-	assert_int_equal(status_of(w).relay.port, 50000);
+	assert_int_equal(link_world_status(w).relay.port, 50000);
 	assert_int_equal(w->relay.live.sender.count, 0);
 
 	relay_end_set_door(&w->relay, 1001, next.key, 50001);
 	link_world_run(w, 2 * NS_PER_S);
-	assert_int_equal(status_of(w).relay.port, 50001);
-	assert_int_equal(status_of(w).door, 1001);
+	assert_int_equal(link_world_status(w).relay.port, 50001);
+	assert_int_equal(link_world_status(w).door, 1001);
 	w->relay.pings = 0;
 	link_world_run(w, 60 * NS_PER_S);
 	assert_in_range(w->relay.pings, 2, 3);
@@ -53,14 +38,14 @@ static void moves_to_the_next_door_in_time(void **state)
 	w->now.mono_ns += 3600 * NS_PER_S;
 	relay_end_restart(&w->relay);
 	assert_true(link_world_run_until_up(w, 2, 10 * NS_PER_S));
-	assert_int_equal(status_of(w).door, 1001);
+	assert_int_equal(link_world_status(w).door, 1001);
 	link_world_destroy(w);
 }
 
 /* However many doors it is told of, it keeps the latest, and none twice. */
 static void keeps_the_latest_doors(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 
 	(void)state;
 	for (unsigned i = 1; i <= 3 * LINK_DOORS_MAX; i++) {
@@ -73,7 +58,7 @@ static void keeps_the_latest_doors(void **state)
 		link_world_run(w, 30 * NS_PER_MS);
 		relay_end_set_door(&w->relay, 1000 + i, next.key, (uint16_t)(50000 + i));
 		link_world_run(w, 2 * NS_PER_S);
-		assert_int_equal(status_of(w).door, 1000 + i);
+		assert_int_equal(link_world_status(w).door, 1000 + i);
 	}
 	assert_int_equal(w->ups, 1);
 	link_world_destroy(w);

@@ -3,21 +3,6 @@
 
 #include "tests/support/crypto.h"
 
-static struct link_status status_of(struct link_world *w)
-{
-	struct link_status status;
-	link_get_status(w->link, &status);
-	return status;
-}
-
-static struct link_world *connected(uint64_t seed)
-{
-	struct link_world *w = link_world_create(seed);
-	assert_true(link_world_run_until_up(w, 1, 10 * NS_PER_S));
-	link_world_run(w, NS_PER_S / 10);
-	return w;
-}
-
 /* ---- liveness ---------------------------------------------------------------------------- */
 
 static void keeps_the_session_alive(void **state)
@@ -44,7 +29,7 @@ static void keeps_the_session_alive(void **state)
 
 static void blobs_spare_the_keepalive(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 
 	(void)state;
 	w->relay.pings = 0;
@@ -72,11 +57,11 @@ static void reconnects_after_a_restart(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct link_world *w = connected(test_seed());
+		struct link_world *w = link_world_connect(test_seed());
 		w->blob_interval_ns = rows[i].blob_interval_ns;
 		relay_end_restart(&w->relay);
 		assert_true(link_world_run_until_up(w, 2, rows[i].within_ns));
-		assert_int_equal(status_of(w).handshakes, 2);
+		assert_int_equal(link_world_status(w).handshakes, 2);
 		assert_int_equal(w->downs, 0); /* the old session was usable until then */
 		link_world_destroy(w);
 	}
@@ -85,18 +70,18 @@ static void reconnects_after_a_restart(void **state)
 /* Cut for less than the idle time: the session is the same one afterwards. */
 static void survives_an_outage(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 
 	(void)state;
 	w->blob_interval_ns = NS_PER_S;
 	w->is_cut = true;
 	link_world_run(w, 60 * NS_PER_S);
-	assert_int_equal(status_of(w).state, LINK_ESTABLISHED);
-	assert_true(status_of(w).tries > 3);
+	assert_int_equal(link_world_status(w).state, LINK_ESTABLISHED);
+	assert_true(link_world_status(w).tries > 3);
 	w->is_cut = false;
 	link_world_run(w, 60 * NS_PER_S);
 	assert_int_equal(w->events, 1);
-	assert_int_equal(status_of(w).handshakes, 1);
+	assert_int_equal(link_world_status(w).handshakes, 1);
 	unsigned hellos = w->relay.hellos;
 	link_world_run(w, 60 * NS_PER_S);
 	assert_int_equal(w->relay.hellos, hellos); /* it does not go on seeking */
@@ -105,7 +90,7 @@ static void survives_an_outage(void **state)
 
 static void tells_of_a_long_outage(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 
 	(void)state;
 	w->is_cut = true;
@@ -114,7 +99,7 @@ static void tells_of_a_long_outage(void **state)
 	link_world_run(w, 20 * NS_PER_S);
 	assert_int_equal(w->downs, 1);
 	assert_int_equal(w->down.reason, REASON_IDLE);
-	assert_int_equal(status_of(w).state, LINK_RECONNECTING);
+	assert_int_equal(link_world_status(w).state, LINK_RECONNECTING);
 	assert_false(link_world_send_blob(w, 1, 10));
 	assert_int_equal(link_open(w->link, w->relay.psk), 0);
 	link_world_run(w, 3600 * NS_PER_S);
@@ -128,7 +113,7 @@ static void checks_at_once_after_sleep_or_a_new_network(void **state)
 {
 	(void)state;
 	for (unsigned is_sleep = 0; is_sleep < 2; is_sleep++) {
-		struct link_world *w = connected(test_seed());
+		struct link_world *w = link_world_connect(test_seed());
 		w->relay.pings = 0;
 		if (is_sleep) {
 			w->now.mono_ns += 100 * NS_PER_S;
@@ -155,7 +140,7 @@ static void is_not_up_before_the_first_packet(void **state)
 	relay_end_restart(&w->relay);
 	link_world_run(w, 2 * NS_PER_S);
 	assert_int_equal(w->events, 0);
-	assert_int_equal(status_of(w).state, LINK_CONNECTING);
+	assert_int_equal(link_world_status(w).state, LINK_CONNECTING);
 	assert_false(link_world_send_blob(w, 1, 10));
 	assert_true(link_world_run_until_up(w, 1, 8 * NS_PER_S));
 	assert_int_equal(w->downs, 0);
@@ -181,7 +166,7 @@ static void takes_a_goodbye(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct link_world *w = connected(test_seed());
+		struct link_world *w = link_world_connect(test_seed());
 		struct wire_goodbye body = { .reason = store_le32(rows[i].reason) };
 		assert_true(relay_end_put(&w->relay, FRAME_GOODBYE, view_of(&body, sizeof body)));
 		uint64_t then_ns = w->now.mono_ns;
@@ -202,7 +187,7 @@ static void takes_a_goodbye(void **state)
 
 static void a_new_network_ends_the_truce(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 	struct wire_goodbye body = { .reason = store_le32(REASON_SUPERSEDED) };
 
 	(void)state;
@@ -215,7 +200,7 @@ static void a_new_network_ends_the_truce(void **state)
 
 static void says_goodbye(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 	uint8_t peer[PEER_ID_SIZE] = { 3 };
 
 	(void)state;
@@ -226,7 +211,7 @@ static void says_goodbye(void **state)
 	assert_int_equal(w->relay.log[0].type, FRAME_OPEN);
 	assert_int_equal(w->relay.log[1].type, FRAME_GOODBYE);
 	assert_int_equal(w->relay.log[1].body[0], REASON_DONE);
-	assert_int_equal(status_of(w).state, LINK_STOPPED);
+	assert_int_equal(link_world_status(w).state, LINK_STOPPED);
 	assert_int_equal(link_deadline(w->link), NEVER);
 	unsigned sent = w->sent;
 	link_network_changed(w->link, w->now);
@@ -255,7 +240,7 @@ static void stops_in_silence(void **state)
 /* Opens, accepts, refuses and closes, over a path that loses a third: each once, in order. */
 static void requests_arrive_once_and_in_order(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 	uint8_t peer[PEER_ID_SIZE] = { 0 };
 	unsigned put = 0;
 
@@ -287,7 +272,7 @@ static void requests_arrive_once_and_in_order(void **state)
 
 static void tells_of_channels(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 	struct wire_offer offer = { .channel = store_le32(11), .peer = { 1, 2, 3 } };
 	struct wire_opened opened = { .request = store_le32(21),
 				      .channel = store_le32(22),
@@ -341,7 +326,7 @@ static void expect_next_offer(struct link_world *w, const struct link_event *eve
 /* An application that reads no events for a while loses none, and gets none twice. */
 static void a_full_event_queue_loses_nothing(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 	uint32_t put = 0;
 
 	(void)state;
@@ -367,7 +352,7 @@ static void a_full_event_queue_loses_nothing(void **state)
 /* The offers of a session that is gone do not come after the news that it is gone. */
 static void state_events_push_out_stale_ones(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 	struct wire_offer offer = { .channel = store_le32(1) };
 	struct wire_goodbye goodbye = { .reason = store_le32(REASON_STOPPING) };
 
@@ -390,7 +375,7 @@ static void answers_a_path_challenge_no_longer_than_it(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(sizes); i++) {
-		struct link_world *w = connected(test_seed());
+		struct link_world *w = link_world_connect(test_seed());
 		uint8_t plain[PLAIN_SIZE_MAX] = { 0 };
 		struct frame_writer writer = { .data = plain, .capacity = sizeof plain };
 		assert_true(frame_put(&writer, FRAME_PATH_CHALLENGE, VIEW_STRING("a token.")));
@@ -411,7 +396,7 @@ static void answers_a_path_challenge_no_longer_than_it(void **state)
 
 static void the_path_response_carries_the_token(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 
 	(void)state;
 	relay_end_send_frame(&w->relay, FRAME_PATH_CHALLENGE, VIEW_STRING("token 1."));
@@ -425,7 +410,7 @@ static void the_path_response_carries_the_token(void **state)
 
 static void asks_until_answered(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 	uint8_t zeros[PEER_ID_SIZE] = { 0 };
 
 	(void)state;
@@ -451,7 +436,7 @@ static void asks_until_answered(void **state)
 
 static void stops_asking_after_some_time(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 	uint8_t zeros[PEER_ID_SIZE] = { 0 };
 
 	(void)state;
@@ -470,7 +455,7 @@ static void stops_asking_after_some_time(void **state)
 
 static void questions_outlive_the_session(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 	uint8_t zeros[PEER_ID_SIZE] = { 0 };
 
 	(void)state;
@@ -487,7 +472,7 @@ static void questions_outlive_the_session(void **state)
 
 static void carries_blobs_of_every_size(void **state)
 {
-	struct link_world *w = connected(test_seed());
+	struct link_world *w = link_world_connect(test_seed());
 
 	(void)state;
 	for (size_t size = 0; size <= BLOB_SIZE_MAX; size += size < 140 ? 1 : 83)
