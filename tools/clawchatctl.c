@@ -352,10 +352,9 @@ static void print_help(void)
 	       "74 disk, 77 permission\n");
 }
 
-static int run(const struct command *command, const char *path, bool wants_json, json_t *request)
+/* Print an answer; returns the exit code. */
+static int show(const struct command *command, bool wants_json, const json_t *answer)
 {
-	json_object_set_new(request, "command", json_string(command->name));
-	json_t *answer = ask(path, request);
 	const char *error = json_string_value(json_object_get(answer, "error"));
 	int code = (int)number(answer, "exit");
 	if (wants_json) {
@@ -366,12 +365,31 @@ static int run(const struct command *command, const char *path, bool wants_json,
 	} else {
 		command->print(answer);
 	}
-	json_decref(answer);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fputs("clawchatctl: standard output: closed, or full\n", stderr);
 		return EXIT_IO;
 	}
 	return error == NULL ? 0 : code > 0 ? code : EXIT_FAILED;
+}
+
+/* A long answer comes in parts, each with the cursor to ask for the next one with: printed part by
+ * part, for a million sessions would fill the memory. */
+static int run(const struct command *command, const char *path, bool wants_json, json_t *request)
+{
+	json_object_set_new(request, "command", json_string(command->name));
+	for (bool is_first = true;; is_first = false) {
+		json_t *answer = ask(path, request);
+		json_t *cursor = json_object_get(answer, "cursor");
+		/* The part before may have been the last, and just full. */
+		bool is_empty = json_array_size(json_object_get(answer, "sessions")) == 0;
+		int code = is_empty && !is_first ? 0 : show(command, wants_json, answer);
+		bool is_last = cursor == NULL || code != 0;
+		if (!is_last)
+			json_object_set(request, "cursor", cursor);
+		json_decref(answer);
+		if (is_last)
+			return code;
+	}
 }
 
 int main(int argc, char **argv)

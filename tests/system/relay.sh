@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 visits=$build/tests/system/relay_visits
-need_programs "$visits" clawchatd clawchatctl od base64
+need_programs "$visits" clawchatd clawchatctl od base64 python3
 
 umask 000 # what the relay makes must be private all the same
 
@@ -240,6 +240,29 @@ test_closed_descriptors() {
 	stop "$pid"
 }
 
+# A relay with a thousand sessions and more answers in parts: clawchatctl asks for all of them. Here
+# a stand-in answers with three parts of one session each but the last, which is empty.
+test_long_list() {
+	local listed
+	python3 -c 'import json, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+for asked, answer in ((None, {"cursor": 7}), (7, {"cursor": 9}), (9, {})):
+    connection = listener.accept()[0]
+    request = json.loads(connection.recv(4096))
+    is_right = request.get("cursor") == asked and request["command"] == "sessions"
+    names = ["%s:%s" % (asked, is_right)] if answer else []
+    answer["sessions"] = [{"session": name} for name in names]
+    connection.sendall(json.dumps(answer).encode() + b"\n")
+    connection.close()' "$dir/long.sock" &
+	wait_until 10 test -S "$dir/long.sock"
+	listed=$(timeout 20 clawchatctl -s "$dir/long.sock" sessions)
+	wait $!
+	equals 'all parts are listed' 2 "$(grep -cE '^(None|7):True' <<<"$listed")"
+	equals 'and no empty one' 0 "$(grep -c 'no sessions' <<<"$listed")"
+}
+
 for engine in uring epoll; do
 	state=$dir/$engine
 	log=$dir/$engine-first.log
@@ -271,4 +294,5 @@ for engine in uring epoll; do
 	test_closed_descriptors
 	test_config
 done
+test_long_list
 [ $failures_ -eq 0 ]
