@@ -16,6 +16,7 @@
 enum {
 	ARGUMENTS_MAX = RELAY_OPTIONS_MAX + 8,
 	ARGUMENT_SIZE = 320,
+	REQUEST_SIZE = 128,
 };
 
 bool relay_process_has_engine(const char *engine)
@@ -133,11 +134,18 @@ static FILE *open_admin(const struct relay_process *r)
 
 json_t *relay_process_ask(const struct relay_process *r, const char *command)
 {
+	char request[REQUEST_SIZE];
+	snprintf(request, sizeof(request), "{\"command\":\"%s\"}", command);
+	return relay_process_request(r, request);
+}
+
+json_t *relay_process_request(const struct relay_process *r, const char *request)
+{
 	json_error_t error;
 	FILE *admin = open_admin(r);
 	if (admin == NULL)
 		return NULL;
-	fprintf(admin, "{\"command\":\"%s\"}\n", command);
+	fprintf(admin, "%s\n", request);
 	fflush(admin);
 	json_t *answer = json_loadf(admin, JSON_DISABLE_EOF_CHECK, &error);
 	fclose(admin);

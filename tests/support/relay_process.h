@@ -39,6 +39,8 @@ int relay_process_stop(struct relay_process *r, int signal);
 
 /* An admin command's answer, to be decref'd; NULL: none. */
 json_t *relay_process_ask(const struct relay_process *r, const char *command);
+/* The same for a command with arguments, as a whole JSON object. */
+json_t *relay_process_request(const struct relay_process *r, const char *request);
 /* A number of `stats`, as ("keeper", "path_moves"), or of `status` where group is NULL. */
 long long relay_process_number(const struct relay_process *r, const char *group, const char *name);
 

@@ -14,13 +14,12 @@
 #include <linux/sock_diag.h>
 #include <sys/socket.h>
 
-#include "core/replay.h"
 #include "core/security_file.h"
 #include "crypto/crypto.h"
+#include "tests/support/flows.h"
 #include "tests/support/messengers.h"
 #include "tests/support/relay_process.h"
 #include "tests/support/report.h"
-#include "tests/support/wire_client.h"
 
 enum {
 	ROTATIONS = 8,
@@ -28,8 +27,6 @@ enum {
 	PAIRS_MAX = 128,
 	REST_S = 3,
 	INTERVAL_S = 2,
-	BLOB_SMALL = 200,
-	BLOB_LARGE = 1100,
 	WINDOW_MAX = 64,
 	ON_THE_WAY_MAX = 1024,      /* of all flows: fits one socket's buffer of 4 MiB */
 	BUFFER_PER_DATAGRAM = 3072, /* what the kernel charges for the largest, and some */
@@ -46,13 +43,9 @@ struct wishes {
 	unsigned rotations, pairs, rest_s;
 };
 
-/* What goes to one client, from its partner. */
-struct flow {
-	struct replay seen;
-	uint64_t sent, received, given_up;
-	uint64_t twice, altered;
-	uint64_t heard_ns;
-	uint64_t door;  /* of the client, as last seen */
+/* Where a client is. */
+struct place {
+	uint64_t door;  /* as last seen */
 	uint64_t moves; /* how often it went to another one */
 };
 
@@ -72,75 +65,24 @@ struct storm {
 	struct relay_process relay;
 	struct messengers messengers;
 	struct wire_client *clients;
-	struct flow *flows;
+	struct place *places;
+	struct flows *flows;
 	size_t count;
-	uint64_t window;
 	uint64_t until_ns; /* of a phase by time; NEVER: by rotations */
 	uint64_t end_ns;   /* of its patience */
 	uint64_t look_ns;
 };
 
-/* ---- datagrams --------------------------------------------------------------------------- */
-
-/* Datagram `n` of a flow: every byte follows from both. */
-static size_t make_blob(size_t flow, uint64_t n, uint8_t out[BLOB_SIZE_MAX])
-{
-	size_t size = flow % 4 < 2 ? BLOB_SMALL : BLOB_LARGE;
-	le64 numbers[2] = { store_le64(n), store_le64(flow) };
-	memset(out, (int)(n + flow), size);
-	memcpy(out, numbers, sizeof(numbers));
-	return size;
-}
-
-static void take_blob(struct wire_client *c, uint32_t channel, struct view blob)
-{
-	struct storm *s = c->state;
-	size_t index = (size_t)(c - s->clients);
-	struct flow *f = &s->flows[index];
-	uint8_t expected[BLOB_SIZE_MAX];
-	le64 number = { { 0 } };
-	if (blob.size >= sizeof(number))
-		memcpy(number.b, blob.data, sizeof(number.b));
-	uint64_t n = load_le64(number);
-	size_t size = make_blob(index, n, expected);
-	if (channel != c->channel || n >= f->sent || blob.size != size ||
-	    memcmp(blob.data, expected, size) != 0)
-		f->altered++;
-	else if (replay_accept(&f->seen, n))
-		f->received++;
-	else
-		f->twice++;
-	f->heard_ns = clock_now().mono_ns;
-}
-
-static void send_some(struct storm *s, size_t index)
-{
-	struct wire_client *from = &s->clients[index ^ 1];
-	struct flow *f = &s->flows[index];
-	uint8_t blob[BLOB_SIZE_MAX];
-	while (f->sent - f->received - f->given_up < s->window && from->channel != 0) {
-		size_t size = make_blob(index, f->sent, blob);
-		if (!wire_send(from, from->channel, view_of(blob, size)))
-			break;
-		f->sent++;
-	}
-}
-
 /* ---- a phase ----------------------------------------------------------------------------- */
 
-/* Now and then: who has moved, and which flow has come to a standstill. */
-static void look(struct storm *s, uint64_t now_ns)
+static void note_moves(struct storm *s)
 {
 	struct link_status status;
 	for (size_t i = 0; i < s->count; i++) {
-		struct flow *f = &s->flows[i];
+		struct place *p = &s->places[i];
 		link_get_status(s->clients[i].link, &status);
-		f->moves += f->door != 0 && f->door != status.door;
-		f->door = status.door;
-		if (now_ns - f->heard_ns < SILENCE_NS || f->heard_ns > now_ns)
-			continue;
-		f->given_up = f->sent - f->received;
-		f->heard_ns = now_ns;
+		p->moves += p->door != 0 && p->door != status.door;
+		p->door = status.door;
 	}
 }
 
@@ -148,7 +90,7 @@ static uint64_t least_moves(const struct storm *s)
 {
 	uint64_t least = UINT64_MAX;
 	for (size_t i = 0; i < s->count; i++)
-		least = s->flows[i].moves < least ? s->flows[i].moves : least;
+		least = s->places[i].moves < least ? s->places[i].moves : least;
 	return least;
 }
 
@@ -156,24 +98,15 @@ static bool step_load(void *state)
 {
 	struct storm *s = state;
 	uint64_t now_ns = clock_now().mono_ns;
-	for (size_t i = 0; i < s->count; i++)
-		send_some(s, i);
+	flows_send(s->flows);
 	if (now_ns >= s->look_ns) {
 		s->look_ns = now_ns + LOOK_NS;
-		look(s, now_ns);
+		note_moves(s);
+		flows_give_up(s->flows, SILENCE_NS);
 	}
 	if (s->until_ns != NEVER)
 		return now_ns >= s->until_ns;
 	return least_moves(s) >= s->wishes->rotations || now_ns >= s->end_ns;
-}
-
-static bool has_arrived(void *state)
-{
-	const struct storm *s = state;
-	for (size_t i = 0; i < s->count; i++)
-		if (s->flows[i].received < s->flows[i].sent)
-			return false;
-	return true;
 }
 
 static uint64_t drops_of(int fd)
@@ -187,17 +120,17 @@ static uint64_t drops_of(int fd)
 
 static void add_up(const struct storm *s, struct figures *out)
 {
+	struct flows_sum sum = flows_add_up(s->flows);
 	struct link_status status;
+	out->sent = sum.sent;
+	out->lost = sum.lost;
+	out->twice = sum.twice;
+	out->altered = sum.altered;
 	out->rotations = least_moves(s);
 	for (size_t i = 0; i < s->count; i++) {
-		const struct flow *f = &s->flows[i];
 		link_get_status(s->clients[i].link, &status);
 		out->rekeys += status.rekeys;
 		out->reconnects += s->clients[i].ups - 1;
-		out->sent += f->sent;
-		out->lost += f->sent - f->received;
-		out->twice += f->twice;
-		out->altered += f->altered;
 		out->drops += drops_of(s->clients[i].fd);
 	}
 	for (int i = 0; i < MESSENGERS; i++) {
@@ -218,25 +151,14 @@ static void load(struct storm *s, struct figures *out)
 	unsigned patience_s = s->wishes->rest_s + s->wishes->rotations * INTERVAL_S + LATE_S;
 	s->end_ns = start_ns + patience_s * NS_PER_S;
 	s->until_ns = s->until_ns == NEVER ? NEVER : start_ns + s->wishes->rest_s * NS_PER_S;
-	for (size_t i = 0; i < s->count; i++)
-		s->flows[i].heard_ns = start_ns;
 	out->is_in_time = wire_wait(s->clients, s->count, patience_s + 1, step_load, s);
 	out->seconds = (double)(clock_now().mono_ns - start_ns) / (double)NS_PER_S;
-	out->is_in_time &= wire_wait(s->clients, s->count, DRAIN_S, has_arrived, s);
+	out->is_in_time &= wire_wait(s->clients, s->count, DRAIN_S, flows_have_arrived, s->flows);
 	out->is_in_time &= messengers_pause(&s->messengers, WAIT_S);
 	add_up(s, out);
 }
 
 /* ---- set-up ------------------------------------------------------------------------------ */
-
-static bool are_joined(void *state)
-{
-	struct storm *s = state;
-	bool all = true;
-	for (size_t i = 0; i < s->count; i += 2)
-		all &= wire_is_joined(&s->clients[i]);
-	return all;
-}
 
 /* So many that the whole load fits the smallest buffer: all flows may meet in one socket. */
 static uint64_t window_of(const struct storm *s)
@@ -261,16 +183,14 @@ static bool connect_all(struct storm *s, uint64_t rekey_ns)
 	bool is_good = true;
 	for (size_t i = 0; i < s->count && is_good; i++) {
 		is_good = wire_client_open(&s->clients[i], &file, &here);
-		s->clients[i].state = s;
-		s->clients[i].on_blob = take_blob;
-		replay_init(&s->flows[i].seen);
 	}
 	bytes_wipe(&file, sizeof(file));
 	if (!is_good || !wire_wait_up(s->clients, s->count, WAIT_S))
 		return false;
-	s->window = window_of(s);
-	return messengers_start(&s->messengers, &s->relay.directory, rekey_ns) &&
-	       wire_wait(s->clients, s->count, WAIT_S, are_joined, s) &&
+	s->flows = flows_create(s->clients, s->count, window_of(s));
+	return s->flows != NULL &&
+	       messengers_start(&s->messengers, &s->relay.directory, rekey_ns) &&
+	       wire_wait(s->clients, s->count, WAIT_S, flows_are_joined, s->flows) &&
 	       messengers_wait_up(&s->messengers, WAIT_S);
 }
 
@@ -351,9 +271,9 @@ static void run(const struct wishes *w, bool is_at_rest)
 			   .until_ns = is_at_rest ? 0 : NEVER };
 	struct figures figures = { 0 };
 	s.clients = calloc(s.count, sizeof(*s.clients));
-	s.flows = calloc(s.count, sizeof(*s.flows));
+	s.places = calloc(s.count, sizeof(*s.places));
 	set_up_relay(&s, is_at_rest);
-	bool is_ready = s.clients != NULL && s.flows != NULL && relay_process_start(&s.relay) &&
+	bool is_ready = s.clients != NULL && s.places != NULL && relay_process_start(&s.relay) &&
 			connect_all(&s, is_at_rest ? 0 : REKEY_NS);
 	if (report(is_ready, is_at_rest ? "all are connected" : "all are connected again",
 		   "within %d s", WAIT_S)) {
@@ -372,7 +292,8 @@ static void run(const struct wishes *w, bool is_at_rest)
 	}
 	relay_process_fini(&s.relay);
 	free(s.clients);
-	free(s.flows);
+	free(s.places);
+	flows_destroy(s.flows);
 }
 
 /* ---- main -------------------------------------------------------------------------------- */
