@@ -128,7 +128,7 @@ static void print_help(void)
 	       "  --relay-pid PID, --admin SOCKET   whose processor time and counters\n"
 	       "  --json                  as JSON\n"
 	       "  --rates A,B,C           a row for each rate\n"
-	       "  --plot FILE.svg         latency and loss against rate\n"
+	       "  --plot FILE.svg         transit and loss against rate\n"
 	       "\nexit codes: 0 done, 1 failed, 2 usage, 3 the generator was the bottleneck\n");
 }
 

@@ -1,4 +1,4 @@
-/* The plot: latency on a logarithmic scale, loss as bars from below, both against the rate. */
+/* The plot: transit on a logarithmic scale, loss as bars from below, both against the rate. */
 #include <math.h>
 #include <stdio.h>
 
@@ -68,7 +68,7 @@ static void draw_line(FILE *out, const struct figures *rows, size_t count, doubl
 		is_p99 ? "#e80" : "#06c");
 	for (size_t i = 0; i < count; i++)
 		fprintf(out, "%.1f,%.1f ", x_of(rows[i].rate, rate_max),
-			y_of(is_p99 ? rows[i].latency_p99_ns : rows[i].latency_p50_ns));
+			y_of(is_p99 ? rows[i].transit_p99_ns : rows[i].transit_p50_ns));
 	fprintf(out, "\"/>\n");
 }
 
@@ -94,8 +94,8 @@ static void draw_legend(FILE *out)
 	static const struct {
 		const char *text, *colour;
 	} entries[] = {
-		{ "latency p50", "#06c" },
-		{ "latency p99", "#e80" },
+		{ "transit p50", "#06c" },
+		{ "transit p99", "#e80" },
 		{ "loss", "#c33" },
 	};
 	for (int i = 0; i < 3; i++)

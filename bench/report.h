@@ -37,6 +37,6 @@ void report_table(const struct options *o, const struct figures *rows, size_t co
 void report_json(const struct options *o, const struct figures *rows, size_t count);
 /* Fairness: voice's p99 transit beside a bulk flow over that without, the median of the rounds. */
 double report_fairness(const struct figures *rows, size_t count);
-/* Latency (p50, p99) and loss against the rate. False: the file cannot be written. */
+/* Transit (p50, p99) and loss against the rate. False: the file cannot be written. */
 bool report_plot(const char *path, const struct options *o, const struct figures *rows,
 		 size_t count) MUST_CHECK;
