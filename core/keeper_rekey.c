@@ -26,7 +26,7 @@ void keeper_start_keys(struct keeper *k, struct keeper_entry *e, const struct no
 bool keeper_keys_are_spent(const struct keeper *k, const struct keeper_entry *e)
 {
 	const struct session *s = &e->session;
-	uint64_t sent = load_relaxed(&s->send_counter) - load_relaxed(&s->epoch_start);
+	uint64_t sent = session_sent(s);
 	uint32_t received = (uint32_t)load_relaxed(&s->highest_received) - e->epoch_received;
 
 	return k->now.mono_ns >= e->epoch_since_ns + EPOCH_AGE_HARD_NS ||

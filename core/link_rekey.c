@@ -49,7 +49,7 @@ static bool keys_are_worn(const struct link *l)
 {
 	const struct session *s = &l->session;
 	const struct link_rekey *r = &l->rekey;
-	uint64_t sent = load_relaxed(&s->send_counter) - load_relaxed(&s->epoch_start);
+	uint64_t sent = session_sent(s);
 	uint64_t received = load_relaxed(&s->highest_received) - r->received;
 	uint64_t bytes = load_relaxed(&s->tx_bytes) + load_relaxed(&s->rx_bytes) - r->bytes;
 

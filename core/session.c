@@ -55,16 +55,25 @@ void session_publish_epoch(struct session *s, const struct noise_result *keys)
 	or_relaxed(&s->epochs_live, live_bit(next));
 }
 
+/*
+ * Several may come here at once, and each may be held up at any point, so no more than one decides
+ * where the epoch starts, by a counter that it read before there was the epoch: whoever seals under
+ * the new keys takes a later one, and none of their packets goes uncounted. A start too early by
+ * some packets, or one that comes late, counts too many. It never goes back, where the one who
+ * moved to an epoch is overtaken by the next.
+ */
 void session_follow_epoch(struct session *s, uint32_t epoch)
 {
 	uint32_t current = load_relaxed(&s->epoch);
 	if (epoch != current + 1)
 		return;
-	/* Several may come here at once: one of them moves on, and what they store is the same
-	 * within the packets of the moment. */
-	store_relaxed(&s->epoch_start, load_relaxed(&s->send_counter));
-	/* Release: who sends under it sees its keys. */
-	cas_acq_rel(&s->epoch, &current, epoch);
+	uint64_t start = load_relaxed(&s->send_counter);
+	uint64_t before = load_relaxed(&s->epoch_start);
+	/* Release: who sends under it sees its keys, and a counter no lower than `start`. */
+	if (!cas_acq_rel(&s->epoch, &current, epoch))
+		return;
+	while (before < start && !cas_acq_rel(&s->epoch_start, &before, start))
+		continue; /* another has moved it since */
 }
 
 void session_next_epoch(struct session *s, const struct noise_result *keys)
@@ -141,9 +150,16 @@ void session_set_path(struct session *s, const struct path *path)
 
 /* ---- packets --------------------------------------------------------------------------- */
 
-bool session_reserve(struct session *s, uint32_t count, uint64_t *first)
+uint64_t session_sent(const struct session *s)
 {
 	/* epoch_start before the counter, or a new epoch could make the difference negative. */
+	uint64_t start = load_acquire(&s->epoch_start); /* pairs with session_follow_epoch() */
+	return load_relaxed(&s->send_counter) - start;
+}
+
+bool session_reserve(struct session *s, uint32_t count, uint64_t *first)
+{
+	/* In this order, see session_sent(). */
 	uint64_t start = load_acquire(&s->epoch_start);
 	*first = add_relaxed(&s->send_counter, count);
 	uint64_t end = *first + count;

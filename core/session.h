@@ -61,7 +61,7 @@ struct session {
 	_Atomic uint8_t is_established;    /* a first authentic packet has come */
 	_Atomic uint64_t send_counter;     /* next to use; runs on over epochs */
 	_Atomic uint64_t highest_received; /* counter + 1 of the newest authentic packet */
-	_Atomic uint64_t epoch_start;      /* send_counter when the current epoch began */
+	_Atomic uint64_t epoch_start;      /* send_counter when the current epoch began, or less */
 	_Atomic uint64_t last_receive_ns;
 	_Atomic uint64_t rx_bytes, tx_bytes;
 	_Atomic uint64_t path_words[6]; /* struct path, in words so that reads cannot tear */
@@ -95,6 +95,8 @@ void session_erase_retired(struct session *s);
 struct path session_path(const struct session *s);
 void session_set_path(struct session *s, const struct path *path);
 
+/* Packets sealed under the current keys so far, or some more. Any thread. */
+uint64_t session_sent(const struct session *s);
 /* Reserve `count` consecutive send counters: one atomic add. Returns the first. False: past the
  * hard limit of the keys. Any thread. */
 bool session_reserve(struct session *s, uint32_t count, uint64_t *first) MUST_CHECK;
