@@ -34,7 +34,7 @@ struct answer_head {
 	le64 offset;
 };
 
-struct done_head { /* FILE_DONE; FILE_CANCEL, with a reason behind it */
+struct cancel_head {
 	uint8_t type;
 	uint8_t zero[3];
 	uint8_t transfer[TRANSFER_ID_SIZE];
@@ -58,7 +58,7 @@ _Static_assert(sizeof(struct text_head) == MESSAGE_TEXT_HEAD, "as in docs/protoc
 _Static_assert(sizeof(struct receipt_head) == 12, "as in docs/protocol.md");
 _Static_assert(sizeof(struct offer_head) == 60, "as in docs/protocol.md");
 _Static_assert(sizeof(struct answer_head) == 28, "as in docs/protocol.md");
-_Static_assert(sizeof(struct done_head) == 20, "as in docs/protocol.md");
+_Static_assert(sizeof(struct cancel_head) == 20, "as in docs/protocol.md");
 _Static_assert(sizeof(struct result_head) == 20, "as in docs/protocol.md");
 _Static_assert(sizeof(struct chunk_head) == MESSAGE_CHUNK_HEAD, "as in docs/protocol.md");
 
@@ -68,7 +68,7 @@ union head {
 	struct receipt_head receipt;
 	struct offer_head offer;
 	struct answer_head answer;
-	struct done_head done;
+	struct cancel_head cancel;
 	struct result_head result;
 	struct chunk_head chunk;
 };
@@ -84,9 +84,8 @@ static const struct shape {
 	[MESSAGE_RECEIPT] = { sizeof(struct receipt_head), 0, 0, true },
 	[MESSAGE_FILE_OFFER] = { sizeof(struct offer_head), 1, FILE_NAME_SIZE_MAX, true },
 	[MESSAGE_FILE_ANSWER] = { sizeof(struct answer_head), 0, 0, true },
-	[MESSAGE_FILE_DONE] = { sizeof(struct done_head), 0, 0, true },
 	[MESSAGE_FILE_RESULT] = { sizeof(struct result_head), 0, MESSAGE_REASON_MAX, true },
-	[MESSAGE_FILE_CANCEL] = { sizeof(struct done_head), 0, MESSAGE_REASON_MAX, true },
+	[MESSAGE_FILE_CANCEL] = { sizeof(struct cancel_head), 0, MESSAGE_REASON_MAX, true },
 	[MESSAGE_FILE_CHUNK] = { sizeof(struct chunk_head), 1, MESSAGE_CHUNK_MAX, false },
 };
 enum { TYPES_END = sizeof SHAPES / sizeof SHAPES[0] };
@@ -174,8 +173,9 @@ static void write_head(const struct message *m, union head *head)
 		memcpy(head->chunk.transfer, m->transfer, TRANSFER_ID_SIZE);
 		head->chunk.offset = store_le64(m->offset);
 		break;
-	case MESSAGE_FILE_DONE:
-	case MESSAGE_FILE_CANCEL: memcpy(head->done.transfer, m->transfer, TRANSFER_ID_SIZE); break;
+	case MESSAGE_FILE_CANCEL:
+		memcpy(head->cancel.transfer, m->transfer, TRANSFER_ID_SIZE);
+		break;
 	}
 	head->type = (uint8_t)m->type;
 }
@@ -212,8 +212,9 @@ static void read_head(const union head *head, struct message *m)
 		memcpy(m->transfer, head->chunk.transfer, TRANSFER_ID_SIZE);
 		m->offset = load_le64(head->chunk.offset);
 		break;
-	case MESSAGE_FILE_DONE:
-	case MESSAGE_FILE_CANCEL: memcpy(m->transfer, head->done.transfer, TRANSFER_ID_SIZE); break;
+	case MESSAGE_FILE_CANCEL:
+		memcpy(m->transfer, head->cancel.transfer, TRANSFER_ID_SIZE);
+		break;
 	}
 }
 

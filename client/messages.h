@@ -20,7 +20,7 @@ enum message_type {
 	MESSAGE_RECEIPT = 2,     /* what became of one */
 	MESSAGE_FILE_OFFER = 3,  /* here is a file */
 	MESSAGE_FILE_ANSWER = 4, /* send it, from this offset, on this stream; or don't */
-	MESSAGE_FILE_DONE = 5,   /* all chunks are on their way */
+	/* 5 was never sent: the offer's size says when all chunks are there */
 	MESSAGE_FILE_RESULT = 6, /* what became of it at the receiver */
 	MESSAGE_FILE_CANCEL = 7, /* either side gives up */
 	MESSAGE_FILE_CHUNK = 8,  /* on streams 1 to 7, nothing else there */

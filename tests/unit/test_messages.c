@@ -27,7 +27,11 @@ static const struct message SAMPLES[] = {
 	  .stream = DELIVERY_STREAMS - 1,
 	  .offset = FILE_SIZE_MAX },
 	{ .type = MESSAGE_FILE_ANSWER, .transfer = TRANSFER },
-	{ .type = MESSAGE_FILE_DONE, .transfer = TRANSFER },
+	{ .type = MESSAGE_FILE_ANSWER,
+	  .transfer = TRANSFER,
+	  .is_accepted = true,
+	  .stream = 2,
+	  .offset = 32768 },
 	{ .type = MESSAGE_FILE_RESULT, .transfer = TRANSFER, .result = FILE_RESULT_OK },
 	{ .type = MESSAGE_FILE_RESULT,
 	  .transfer = TRANSFER,
@@ -128,7 +132,8 @@ static void refuses_bad_fields(void **state)
 		size_t sample, at;
 		uint8_t value;
 	} rows[] = {
-		{ 0, 0, 0 }, /* no type */
+		{ 0, 0, 0 },  /* no type */
+		{ 11, 0, 5 }, /* nor this one */
 		{ 0, 0, 9 },
 		{ 0, 0, 255 },
 		{ 0, 1, 1 },     /* reserved */
