@@ -348,8 +348,8 @@ static void print_help(void)
 	       "      --yes          compromised: do it\n"
 	       "  -h, --help         this text\n"
 	       "      --version\n\n"
-	       "exit codes: 0 done, 1 failed, 2 usage, 69 no relay there,\n"
-	       "74 disk, 77 permission\n");
+	       "exit codes: 0 done, 1 failed, 2 usage, 64 the relay refuses the arguments,\n"
+	       "            69 no relay there, 74 disk, 77 permission\n");
 }
 
 /* Print an answer; returns the exit code. */
