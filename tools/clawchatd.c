@@ -39,7 +39,8 @@ static void print_help(void)
 	       "signals: TERM, INT stop (a second one at once); USR1 statistics to the log;\n"
 	       "         USR2 open the next port now; HUP nothing (no setting can be reloaded)\n"
 	       "exit codes: 0 stopped, 1 failed, 2 usage, 69 in use by another process,\n"
-	       "            70 cipher missing or wrong, 71 system, 74 disk, 77 permission, 78 settings\n");
+	       "            70 cipher missing or wrong, 71 system, 74 disk, 77 permission,\n"
+	       "            78 settings\n");
 }
 
 static int fail(int exit_code, const char *text)

@@ -58,7 +58,8 @@ check_help() {
 
 check_signals() {
 	check signals_of_clawchatd_and_its_page diff \
-		<(clawchatd --help | sed -n '/^signals:/,/^exit/p' | grep -oP '\b[A-Z]+[0-9]?\b' | sort) \
+		<(clawchatd --help | sed -n '/^signals:/,/^exit/p' |
+			grep -oP '\b[A-Z]+[0-9]?\b' | sort) \
 		<(section clawchatd.8 SIGNALS | grep '^.It' | grep -oP '\b[A-Z]+[0-9]?\b' | sort)
 }
 
