@@ -85,16 +85,23 @@ static void send_cookie(struct keeper *k, const struct upcall *upcall)
 
 /* ---- what to answer -------------------------------------------------------------------- */
 
+/* A date further ahead than any HELLO's that is taken now is of before the clock was set back: it
+ * does not count, or the device would be turned away until the clock gets there again. */
+static uint64_t later(const struct keeper *k, uint64_t last, uint64_t timestamp_ns)
+{
+	if (timestamp_ns > k->now.wall_ns + HANDSHAKE_CLOCK_NS)
+		return last;
+	return timestamp_ns > last ? timestamp_ns : last;
+}
+
 /* The newest timestamp known of this device: a HELLO that is not newer is a copy. */
 static uint64_t last_timestamp(const struct keeper *k, const struct handshake *h)
 {
-	uint64_t last = h->credential.last_timestamp_ns;
+	uint64_t last = later(k, 0, h->credential.last_timestamp_ns);
 
 	for (uint32_t slot = directory_find_device(k->directory, h->device); slot != DIRECTORY_NONE;
-	     slot = directory_next_device(k->directory, slot)) {
-		uint64_t timestamp_ns = keeper_entry_at(k, slot)->timestamp_ns;
-		last = timestamp_ns > last ? timestamp_ns : last;
-	}
+	     slot = directory_next_device(k->directory, slot))
+		last = later(k, last, keeper_entry_at(k, slot)->timestamp_ns);
 	return last;
 }
 

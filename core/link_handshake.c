@@ -202,10 +202,14 @@ static bool may_be_known(struct link *l, const struct link_try *try)
 static void clock_is_off(struct link *l, const struct link_try *try, uint64_t relay_wall_ns)
 {
 	link_learn_time(l, relay_wall_ns);
-	/* A refused timestamp is not remembered: ours may go back. */
-	l->handshake.last_timestamp_ns = l->handshake.taken_timestamp_ns;
-	if (l->handshake.time_answers < LINK_TIME_TRIES_MAX) {
-		l->handshake.time_answers++;
+	struct link_handshake *h = &l->handshake;
+	/* A refused timestamp is not remembered: ours may go back. So it may behind one that was
+	 * taken, where the relay's clock was set back since: it forgets that one, too. */
+	if (h->taken_timestamp_ns > relay_wall_ns + HANDSHAKE_CLOCK_NS)
+		h->taken_timestamp_ns = relay_wall_ns;
+	h->last_timestamp_ns = h->taken_timestamp_ns;
+	if (h->time_answers < LINK_TIME_TRIES_MAX) {
+		h->time_answers++;
 		repeat_at_once(l, try);
 	}
 }

@@ -112,6 +112,13 @@ static bool is_enrolled_from(const struct credential_device *device,
 	return device != NULL && memcmp(device->file_id, file_id, FILE_ID_SIZE) == 0;
 }
 
+/* Timestamps that are taken at one time are at most so far apart: one that is further ahead was
+ * taken by a clock that has been set back since, and gives way. */
+static bool is_later(uint64_t last_ns, uint64_t timestamp_ns)
+{
+	return timestamp_ns > last_ns || last_ns > timestamp_ns + 2 * HANDSHAKE_CLOCK_NS;
+}
+
 static bool put_device(struct credentials *c, const struct credential_device *enrolled)
 {
 	struct credential_device *device = id_table_need(&c->devices, enrolled->id);
@@ -119,7 +126,7 @@ static bool put_device(struct credentials *c, const struct credential_device *en
 		return false;
 	uint64_t last_ns = device->last_timestamp_ns;
 	*device = *enrolled;
-	if (last_ns > enrolled->last_timestamp_ns)
+	if (!is_later(last_ns, enrolled->last_timestamp_ns))
 		device->last_timestamp_ns = last_ns;
 	return true;
 }
@@ -160,7 +167,7 @@ void credentials_note_timestamp(struct credentials *c, const uint8_t id[DEVICE_I
 	uint64_t *last_ns = device != NULL ? &device->last_timestamp_ns :
 			    heard != NULL  ? &heard->last_timestamp_ns :
 					     NULL;
-	if (last_ns != NULL && *last_ns < timestamp_ns)
+	if (last_ns != NULL && is_later(*last_ns, timestamp_ns))
 		*last_ns = timestamp_ns;
 	pthread_mutex_unlock(&c->lock);
 }

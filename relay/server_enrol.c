@@ -14,9 +14,17 @@ static void log_failure(enum store_status status)
 
 /* ---- at start --------------------------------------------------------------------------- */
 
+struct loading_devices {
+	struct server *server;
+	uint64_t newest_s; /* HELLO of all of them */
+};
+
 static void take_device(void *state, const struct store_device *device)
 {
-	struct server *s = state;
+	struct loading_devices *loading = state;
+	struct server *s = loading->server;
+	if (device->hello_s > loading->newest_s)
+		loading->newest_s = device->hello_s;
 	struct credential_device credential = {
 		.last_timestamp_ns = device->hello_s * NS_PER_S + device->hello_ns,
 		.is_revoked = device->is_revoked,
@@ -32,8 +40,15 @@ static void take_device(void *state, const struct store_device *device)
 
 enum store_status server_load_devices(struct server *s)
 {
+	struct loading_devices loading = { .server = s };
+	uint64_t now_s = clock_now().wall_ns / NS_PER_S;
 	s->hellos_next_ns = NEVER;
-	return store_each_device(s->store, take_device, s);
+	enum store_status status = store_each_device(s->store, take_device, &loading);
+	/* While it ran with another clock, or now: nobody would find the doors of a wrong time. */
+	if (loading.newest_s > now_s + HANDSHAKE_CLOCK_NS / NS_PER_S)
+		log_event(LOG_LEVEL_WARNING, "clock_behind",
+			  LOG_NUMBER("seconds", loading.newest_s - now_s));
+	return status;
 }
 
 static void set_schedule(struct keeper *k, void *state, struct instant now)

@@ -11,6 +11,7 @@
  *
  * Owner: control thread. Nothing is printed.
  */
+#include "core/limits.h"
 #include "core/security_file.h"
 #include "net/file.h"
 
@@ -147,7 +148,10 @@ enum store_status store_enrol_device(struct store *s, const struct store_device 
 enum store_status store_get_device(struct store *s, const uint8_t device_id[DEVICE_ID_SIZE],
 				   struct store_device *out) MUST_CHECK;
 
-/* Remember a HELLO's timestamp, which must be greater than the last: OK, STALE or NOT_FOUND. */
+/* Remember a HELLO's timestamp, which must be greater than the last: OK, STALE or NOT_FOUND. A last
+ * one that is ahead by more than two HELLOs of one time can be apart was dated before the relay's
+ * clock was set back: that one gives way. */
+enum { STORE_HELLO_BACK_S = 2 * HANDSHAKE_CLOCK_NS / NS_PER_S };
 enum store_status store_note_hello(struct store *s, const uint8_t device_id[DEVICE_ID_SIZE],
 				   uint64_t hello_s, uint32_t hello_ns) MUST_CHECK;
 

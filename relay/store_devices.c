@@ -100,11 +100,13 @@ enum store_status store_note_hello(struct store *s, const uint8_t device_id[DEVI
 {
 	struct store_device device;
 	struct query q = query_begin(s, "UPDATE device SET hello_s = ?1, hello_ns = ?2"
-					" WHERE device_id = ?3 AND (hello_s, hello_ns) < (?1, ?2)");
+					" WHERE device_id = ?3 AND ((hello_s, hello_ns) < (?1, ?2)"
+					" OR hello_s > ?1 + ?4)");
 
 	query_bind_integer(&q, hello_s);
 	query_bind_integer(&q, hello_ns);
 	query_bind_blob(&q, view_of(device_id, DEVICE_ID_SIZE));
+	query_bind_integer(&q, STORE_HELLO_BACK_S);
 	enum store_status status = query_run(&q);
 	if (status != STORE_OK || store_changes(s) == 1)
 		return status;

@@ -107,6 +107,13 @@ const struct random_source *sim_random(struct sim *sim)
 	return &sim->random;
 }
 
+void sim_set_clock(struct sim *sim, int64_t by_ns)
+{
+	sim->now.wall_ns += (uint64_t)by_ns;
+	for (unsigned i = 0; i < sim->client_count; i++)
+		sim->clients[i]->config.clock_offset_ns -= by_ns;
+}
+
 /* ---- life -------------------------------------------------------------------------------- */
 
 static void set_defaults(struct sim_config *c)

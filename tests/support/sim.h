@@ -193,6 +193,9 @@ uint64_t sim_verdicts(const struct sim *sim, enum verdict verdict);
 bool sim_find_session(struct sim *sim, const struct sim_client *c,
 		      struct keeper_session *out) MUST_CHECK;
 
+/* The relay's wall clock is set; the clients keep theirs. */
+void sim_set_clock(struct sim *sim, int64_t by_ns);
+
 /* Compromised: what the relay did with reports. */
 struct sim_burns {
 	unsigned taken;      /* acted upon */

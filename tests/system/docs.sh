@@ -63,6 +63,26 @@ missing_tests() {
 	done
 }
 
+# State machines: each state is a constant of the code, each function one that exists.
+machines() {
+	sed -n '/^## 11/,$p' docs/protocol.md
+}
+
+missing_states() {
+	local prefixes='ENTRY|CHANNEL|ENROL|ENROLMENT|PHASE|CALL|ANSWER|SESSION|LINK'
+	local frames='ENROL_(OFFER|CONFIRM|DONE)'
+	machines | grep -oE "\b($prefixes)_[A-Z]+\b" | grep -vxE "$frames" | sort -u |
+		while read -r name; do
+			grep -rqwF "$name" core relay client --include='*.h' || echo "$name"
+		done
+}
+
+missing_functions() {
+	machines | grep -oP '`\K[a-z_0-9]+(?=\(\)`)' | sort -u | while read -r name; do
+		grep -rqE "^[a-z].*\b$name\(" core relay client --include='*.c' || echo "$name"
+	done
+}
+
 # Names that the code has and the page has not; reads the names.
 untold() {
 	local name
@@ -96,6 +116,9 @@ broken_links | none 'links lead somewhere'
 missing_files | none 'files that are named exist'
 missing_tests | none 'tests that are named exist'
 check 'tests are named' test "$(named_tests docs/security.md | wc -l)" -ge 40
+missing_states | none 'states of the machines exist'
+missing_functions | none 'functions of the machines exist'
+check 'machines are found' many machines 150
 log_events | untold | none 'every log event is described'
 check 'log events are found' many log_events 20
 counters | untold | none 'every counter is described'

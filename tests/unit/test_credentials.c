@@ -109,6 +109,30 @@ static bool find_device(struct credentials *c, uint8_t public_first, struct cred
 	return credentials_find(c, &request, NOW_NS, out);
 }
 
+/* Goal: the newest HELLO counts, but for one that was dated by a clock which is set back since. */
+static void timestamps_go_back_with_the_clock(void **state)
+{
+	static const struct {
+		uint64_t noted_ns, known_ns;
+	} rows[] = {
+		{ 1000 * NS_PER_S, 1000 * NS_PER_S },   { 999 * NS_PER_S, 1000 * NS_PER_S },
+		{ 760 * NS_PER_S, 1000 * NS_PER_S },    { 760 * NS_PER_S - 1, 760 * NS_PER_S - 1 },
+		{ 700 * NS_PER_S, 760 * NS_PER_S - 1 }, { 2000 * NS_PER_S, 2000 * NS_PER_S },
+	};
+	const struct credential_device device = device_of(9, 1);
+	struct credentials *c = make();
+	struct credential found;
+
+	(void)state;
+	assert_true(credentials_enrol_device(c, &device));
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		credentials_note_timestamp(c, device.id, rows[i].noted_ns);
+		assert_true(find_device(c, 9, &found));
+		assert_int_equal(found.last_timestamp_ns, rows[i].known_ns);
+	}
+	credentials_destroy(c);
+}
+
 static void an_enrolled_device_needs_no_file(void **state)
 {
 	const struct credential_device device = device_of(9, 1);
@@ -242,6 +266,7 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(a_revoked_file_is_told_and_its_secret_gone),
 	cmocka_unit_test(a_revoked_device_is_refused_by_any_file),
 	cmocka_unit_test(all_files_can_be_revoked),
+	cmocka_unit_test(timestamps_go_back_with_the_clock),
 	cmocka_unit_test(an_enrolled_device_needs_no_file),
 	cmocka_unit_test(a_file_is_spent_for_all_but_its_devices),
 	cmocka_unit_test(a_revoked_file_takes_its_devices_along),

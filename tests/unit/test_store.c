@@ -112,10 +112,19 @@ static void hellos_only_go_forward(void **state)
 		uint32_t ns;
 		enum store_status status;
 	} rows[] = {
-		{ 1000, 5, STORE_STALE },        { 1000, 4, STORE_STALE },
-		{ 999, 999999999, STORE_STALE }, { 1000, 6, STORE_OK },
-		{ 1000, 6, STORE_STALE },        { 1001, 0, STORE_OK },
-		{ 1000, 7, STORE_STALE },        { 1001, 999999999, STORE_OK },
+		{ 1000, 5, STORE_STALE },
+		{ 1000, 4, STORE_STALE },
+		{ 999, 999999999, STORE_STALE },
+		{ 1000, 6, STORE_OK },
+		{ 1000, 6, STORE_STALE },
+		{ 1001, 0, STORE_OK },
+		{ 1000, 7, STORE_STALE },
+		{ 1001, 999999999, STORE_OK },
+		/* The clock was set back. */
+		{ 761, 0, STORE_STALE },
+		{ 760, 7, STORE_OK },
+		{ 760, 7, STORE_STALE },
+		{ 1001, 999999999, STORE_OK },
 	};
 	struct test_store *t = *state;
 	struct store_file file = test_store_file(t, 1);
@@ -142,7 +151,7 @@ static void many_hellos_in_one_step(void **state)
 	struct store_hello hellos[] = {
 		{ { 1 }, 3000, 1 },
 		{ { 0 }, 2000, 2 },
-		{ { 0 }, 1500, 3 },
+		{ { 0 }, 1900, 3 },
 	};
 
 	test_store_expect(store_add_file(t->store, &file), STORE_OK);
