@@ -177,8 +177,8 @@ enum clawchat_scope {
  * be. Go on with the loop until CLAWCHAT_EVENT_ENDED, whose text says what the relay did; should
  * the program end before, the rest is erased when the profile is opened next.
  *
- * `reason` is for the operator's log, 64 bytes of it; NULL: none. Anything but CLAWCHAT_OK: nothing
- * has happened.
+ * `reason` is for the operator's log, 64 bytes of it; NULL: none. A disk that is full does not keep
+ * it from happening. Anything but CLAWCHAT_OK: nothing has happened.
  */
 CLAWCHAT_API enum clawchat_result clawchat_compromised(struct clawchat *c,
 						       enum clawchat_scope scope,
