@@ -69,6 +69,8 @@ static void begin_attempt(struct relay_peers *r, uint32_t index)
 	*a = (struct attempt){ .is_used = true, .peer = index };
 	relay_make_device(r, &a->hello);
 	peer_id_of(a->hello.identity.public, r->peers[index].id);
+	if (index == 0)
+		r->first = a->hello;
 	r->peers[index].socket = socket;
 	r->attempt_of_socket[socket] = free_one + 1;
 	send_hello(r, a);

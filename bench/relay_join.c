@@ -2,7 +2,9 @@
 #include <stdlib.h>
 
 #include "bench/relay_peers.h"
+#include "core/burn.h"
 #include "core/frames.h"
+#include "net/clock.h"
 
 enum { JOINS_MAX = 64 };
 #define REPEAT_NS (500 * NS_PER_MS)
@@ -55,6 +57,32 @@ void relay_acknowledge(struct relay_peers *r, struct relay_peer *peer, struct vi
 	}
 	if (peer->is_ack_due)
 		send_control(r, peer, NULL);
+}
+
+void relay_report(struct relay_peers *r, struct wire_burn *burn)
+{
+	uint8_t packet[WIRE_OVERHEAD + 4 * CONTROL_PLAIN];
+	struct relay_peer *peer = &r->peers[0];
+	struct frame_writer w = {
+		.data = packet + WIRE_HEADER_SIZE,
+		.capacity = sizeof(packet) - WIRE_OVERHEAD,
+	};
+	struct {
+		le32 sequence;
+		struct wire_burn burn;
+	} body = { .sequence = store_le32(peer->sequence) };
+	if (burn->scope == 0) {
+		*burn = (struct wire_burn){ .scope = SCOPE_FILE,
+					    .time_ns = store_le64(clock_now().wall_ns) };
+		memcpy(burn->server_id, r->first.server_id, SERVER_ID_SIZE);
+		memcpy(burn->file_id, r->first.id, FILE_ID_SIZE);
+		device_id_of(r->first.device.public, burn->device_id);
+		random_fill(&r->random, burn->nonce, BURN_NONCE_SIZE);
+		burn_sign(burn, &r->first.identity);
+	}
+	body.burn = *burn;
+	put_frame(&w, FRAME_BURN, &body, sizeof(body));
+	relay_send_frame(r, peer->socket, packet, relay_seal(r, peer, packet, w.size));
 }
 
 /* ---- joining ----------------------------------------------------------------------------- */

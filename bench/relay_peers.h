@@ -75,7 +75,8 @@ struct relay_peers {
 	struct attempt attempts[ATTEMPTS_MAX];
 	uint32_t *attempt_of_socket; /* index + 1 */
 	struct relay_flow *flows;
-	uint64_t live; /* peers that are connected */
+	struct hello_config first; /* of peer 0: it can report a compromise */
+	uint64_t live;             /* peers that are connected */
 	uint64_t retries;
 	/* What arrivals of each size are: by how many times PAD_BUCKET they hold. */
 	enum load_kind kind_of_size[SIZE_BUCKETS];
@@ -95,6 +96,10 @@ struct relay_join {
 	bool both_ways;
 };
 const char *relay_peers_join(struct relay_peers *r, const struct relay_join *joins, size_t count);
+
+/* Peer 0 reports its file as compromised. To be called again until something comes of it: the first
+ * call makes *burn, which is zero before. */
+void relay_report(struct relay_peers *r, struct wire_burn *burn);
 
 struct target relay_target(struct relay_peers *r);
 

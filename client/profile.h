@@ -65,8 +65,8 @@ enum clawchat_result profile_save_relay(const struct profile *p,
 					struct clawchat_error *error) MUST_CHECK;
 
 /*
- * After a compromise. The mark goes to the disk before anything else happens; profile_open() erases a
- * profile that has it. Erasing destroys every file of the profile but the lock, the mark last.
+ * After a compromise. The mark goes to the disk before anything else happens; profile_open() erases
+ * a profile that has it. Erasing destroys every file of the profile but the lock, the mark last.
  */
 enum clawchat_result profile_mark_compromised(const struct profile *p,
 					      struct clawchat_error *error) MUST_CHECK;
