@@ -131,6 +131,7 @@ struct sim_client {
 	struct session_id reporting; /* a Compromised report at the relay; generation 0: none */
 	uint8_t report_scope, report_nonce[BURN_NONCE_SIZE];
 	bool is_revoked; /* at the relay, likewise */
+	bool is_unkept;  /* so, but not on its disk yet */
 	struct sim_profile profile;
 	bool is_asleep;
 

@@ -7,9 +7,21 @@ const struct sim_burns *sim_burns(const struct sim *sim)
 	return &sim->relay.burn_counts;
 }
 
+/* What waited for the disk is kept by it now. */
 void sim_break_disk(struct sim *sim, bool is_broken)
 {
-	sim->relay.is_disk_broken = is_broken;
+	struct sim_relay *r = &sim->relay;
+	r->is_disk_broken = is_broken;
+	for (unsigned i = 0; i < sim->client_count && !is_broken; i++) {
+		r->burn_counts.taken += sim->clients[i]->is_unkept;
+		sim->clients[i]->is_unkept = false;
+	}
+}
+
+/* Nobody hears of a revocation that is not on the disk. */
+bool sim_is_muted(const struct sim_client *c)
+{
+	return c != NULL && c->is_unkept;
 }
 
 /* The PSK of what is revoked is erased: zeros. */
@@ -37,7 +49,8 @@ static void answer(struct sim *sim, const struct sim_client *c, enum wire_burn_s
 		r->burn_counts.unanswered++;
 }
 
-static void revoke(struct sim *sim, struct sim_client *c, enum compromised_scope scope)
+static void revoke(struct sim *sim, struct sim_client *c, enum compromised_scope scope,
+		   enum wire_reason reason)
 {
 	struct keeper_match match = { .kind = MATCH_DEVICE };
 	memcpy(match.id, c->device_id, DEVICE_ID_SIZE);
@@ -48,7 +61,7 @@ static void revoke(struct sim *sim, struct sim_client *c, enum compromised_scope
 		memcpy(match.id, sim->relay.file_id, FILE_ID_SIZE);
 		sim->relay.is_file_revoked = true;
 	}
-	keeper_end_matching(sim->relay.keeper, &match, REASON_COMPROMISED, sim->now);
+	keeper_end_matching(sim->relay.keeper, &match, reason, sim->now);
 }
 
 static void take_burn(struct sim *sim, struct sim_client *c)
@@ -65,6 +78,8 @@ static void take_burn(struct sim *sim, struct sim_client *c)
 	if (r->is_disk_broken) {
 		r->burn_counts.failed++;
 		answer(sim, c, BURN_FAILED);
+		c->is_unkept = true;
+		revoke(sim, c, COMPROMISED_DEVICE, REASON_NONE);
 		return;
 	}
 	enum compromised_scope scope =
@@ -73,7 +88,7 @@ static void take_burn(struct sim *sim, struct sim_client *c)
 	enum wire_burn_status status = (int)scope < c->report_scope ? BURN_NARROWED : BURN_DONE;
 	r->burn_counts.taken++;
 	answer(sim, c, status);
-	revoke(sim, c, scope);
+	revoke(sim, c, scope, REASON_COMPROMISED);
 	burn_ledger_note(&r->burns, c->report_nonce, status);
 	if (scope == COMPROMISED_FILE)
 		burn_ledger_count(&r->burns, sim->now.mono_ns);

@@ -144,6 +144,7 @@ void sim_client_configure(struct sim_client *c); /* by what is on its disk */
 /* sim_burn.c */
 /* True: revoked, and *out says so. */
 bool sim_is_revoked(const struct sim *sim, const struct sim_client *c, struct credential *out);
+bool sim_is_muted(const struct sim_client *c);
 void sim_relay_note_burn(struct sim_client *c, const struct keeper_event *event);
 void sim_relay_end_burns(struct sim *sim);
 

@@ -25,6 +25,8 @@ static bool find_credential(void *state, const struct hello_request *request, ui
 	(void)wall_ns;
 	device_id_of(request->device_public, device);
 	const struct sim_client *c = client_of_device(sim, device);
+	if (sim_is_muted(c))
+		return false;
 	if (sim_is_revoked(sim, c, out))
 		return true;
 	if (request->payload.credential == CREDENTIAL_DEVICE)
