@@ -1,9 +1,7 @@
 #include "crypto/crypto.h"
 
 #include <assert.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/params.h>
 #include <openssl/provider.h>
 #include <stdio.h>
 
@@ -15,21 +13,6 @@
 
 struct provider provider;
 static unsigned users;
-
-static EVP_MAC_CTX *hmac_prepare(EVP_MAC *hmac)
-{
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
-		OSSL_PARAM_construct_end(),
-	};
-	const uint8_t any_key[HASH_SIZE] = { 0 }; /* a context without a key cannot be copied */
-	EVP_MAC_CTX *context = EVP_MAC_CTX_new(hmac);
-
-	if (context != NULL && EVP_MAC_init(context, any_key, sizeof any_key, params) > 0)
-		return context;
-	EVP_MAC_CTX_free(context);
-	return NULL;
-}
 
 /* The name of the first thing that libcrypto lacks, or NULL. */
 static const char *fetch_all(struct provider *p)
@@ -43,8 +26,6 @@ static const char *fetch_all(struct provider *p)
 	p->aes_256_ecb = EVP_CIPHER_fetch(p->library, "AES-256-ECB", PROPERTIES);
 	p->aes_256_ctr = EVP_CIPHER_fetch(p->library, "AES-256-CTR", PROPERTIES);
 	p->sha256 = EVP_MD_fetch(p->library, "SHA256", PROPERTIES);
-	p->hmac = EVP_MAC_fetch(p->library, "HMAC", PROPERTIES);
-	p->hmac_sha256 = hmac_prepare(p->hmac);
 	p->pbkdf2 = EVP_KDF_fetch(p->library, "PBKDF2", PROPERTIES);
 	p->x25519_keys = EVP_KEYMGMT_fetch(p->library, "X25519", PROPERTIES);
 	p->x25519 = EVP_KEYEXCH_fetch(p->library, "X25519", PROPERTIES);
@@ -57,7 +38,7 @@ static const char *fetch_all(struct provider *p)
 	} needed[] = {
 		{ "default provider", p->base },   { "AES-256-GCM", p->aes_256_gcm },
 		{ "AES-256-ECB", p->aes_256_ecb }, { "AES-256-CTR", p->aes_256_ctr },
-		{ "SHA-256", p->sha256 },          { "HMAC-SHA-256", p->hmac_sha256 },
+		{ "SHA-256", p->sha256 },          
 		{ "PBKDF2", p->pbkdf2 },           { "X25519", p->x25519_keys },
 		{ "X25519", p->x25519 },           { "Ed25519", p->ed25519_keys },
 		{ "Ed25519", p->ed25519 },
@@ -75,8 +56,6 @@ static void free_all(struct provider *p)
 	EVP_KEYEXCH_free(p->x25519);
 	EVP_KEYMGMT_free(p->x25519_keys);
 	EVP_KDF_free(p->pbkdf2);
-	EVP_MAC_CTX_free(p->hmac_sha256);
-	EVP_MAC_free(p->hmac);
 	EVP_MD_free(p->sha256);
 	EVP_CIPHER_free(p->aes_256_ctr);
 	EVP_CIPHER_free(p->aes_256_ecb);

@@ -6,6 +6,8 @@
 
 #include "crypto/provider.h"
 
+enum { HMAC_BLOCK_SIZE = 64 }; /* of SHA-256 */
+
 struct sha256_stream {
 	EVP_MD_CTX *context;
 };
@@ -46,36 +48,72 @@ void sha256_final(struct sha256_stream *s, uint8_t out[HASH_SIZE])
 	free(s);
 }
 
-static EVP_MAC_CTX *hmac_create(struct view key)
-{
-	EVP_MAC_CTX *context = EVP_MAC_CTX_dup(provider.hmac_sha256);
+/*
+ * HMAC from two hashes: libcrypto's own costs more in contexts, copies and parameters than the
+ * hashing of such short inputs.
+ */
+struct hmac {
+	EVP_MD_CTX *context;
+	uint8_t inner[HMAC_BLOCK_SIZE]; /* key XOR ipad */
+	uint8_t outer[HMAC_BLOCK_SIZE]; /* key XOR opad */
+};
 
-	require(context != NULL);
-	require(EVP_MAC_init(context, never_null(key), key.size, NULL) > 0);
-	return context;
+static void hmac_init(struct hmac *h, struct view key)
+{
+	uint8_t block[HMAC_BLOCK_SIZE] = { 0 };
+
+	if (key.size > sizeof block)
+		hash_sha256(key, block);
+	else if (key.size > 0)
+		memcpy(block, key.data, key.size);
+	for (size_t i = 0; i < sizeof block; i++) {
+		h->inner[i] = block[i] ^ 0x36;
+		h->outer[i] = block[i] ^ 0x5c;
+	}
+	bytes_wipe(block, sizeof block);
+	h->context = EVP_MD_CTX_new();
+	require(h->context != NULL);
 }
 
-static void hmac_update(EVP_MAC_CTX *context, struct view part)
+static void hmac_fini(struct hmac *h)
 {
-	require(EVP_MAC_update(context, never_null(part), part.size) > 0);
+	EVP_MD_CTX_free(h->context); /* wipes */
+	bytes_wipe(h, sizeof *h);
 }
 
-static void hmac_final(EVP_MAC_CTX *context, uint8_t out[HASH_SIZE])
+static void hmac_update(struct hmac *h, struct view part)
 {
-	size_t size = 0;
+	require(EVP_DigestUpdate(h->context, never_null(part), part.size) > 0);
+}
 
-	require(EVP_MAC_final(context, out, &size, HASH_SIZE) > 0);
-	assert(size == HASH_SIZE);
+static void hmac_begin(struct hmac *h)
+{
+	require(EVP_DigestInit_ex2(h->context, provider.sha256, NULL) > 0);
+	hmac_update(h, VIEW(h->inner));
+}
+
+static void hmac_end(struct hmac *h, uint8_t out[HASH_SIZE])
+{
+	uint8_t hash[HASH_SIZE];
+
+	require(EVP_DigestFinal_ex(h->context, hash, NULL) > 0);
+	require(EVP_DigestInit_ex2(h->context, provider.sha256, NULL) > 0);
+	hmac_update(h, VIEW(h->outer));
+	hmac_update(h, VIEW(hash));
+	require(EVP_DigestFinal_ex(h->context, out, NULL) > 0);
+	bytes_wipe(hash, sizeof hash);
 }
 
 void hmac_sha256(struct view key, const struct view *parts, size_t count, uint8_t out[HASH_SIZE])
 {
-	EVP_MAC_CTX *context = hmac_create(key);
+	struct hmac h;
 
+	hmac_init(&h, key);
+	hmac_begin(&h);
 	for (size_t i = 0; i < count; i++)
-		hmac_update(context, parts[i]);
-	hmac_final(context, out);
-	EVP_MAC_CTX_free(context);
+		hmac_update(&h, parts[i]);
+	hmac_end(&h, out);
+	hmac_fini(&h);
 }
 
 void hkdf_extract(struct view salt, struct view input, uint8_t out[HASH_SIZE])
@@ -92,23 +130,23 @@ static void expand(const uint8_t prk[HASH_SIZE], const struct view info[2], uint
 	assert(size <= HKDF_EXPAND_MAX);
 
 	uint8_t block[HASH_SIZE];
-	EVP_MAC_CTX *context = hmac_create(view_of(prk, HASH_SIZE));
+	struct hmac h;
+	hmac_init(&h, view_of(prk, HASH_SIZE));
 	for (uint8_t number = 1; size > 0; number++) {
-		if (number > 1) {
-			require(EVP_MAC_init(context, NULL, 0, NULL) > 0);
-			hmac_update(context, VIEW(block));
-		}
-		hmac_update(context, info[0]);
-		hmac_update(context, info[1]);
-		hmac_update(context, view_of(&number, sizeof number));
-		hmac_final(context, block);
+		hmac_begin(&h);
+		if (number > 1)
+			hmac_update(&h, VIEW(block));
+		hmac_update(&h, info[0]);
+		hmac_update(&h, info[1]);
+		hmac_update(&h, view_of(&number, sizeof number));
+		hmac_end(&h, block);
 
 		size_t part = size < HASH_SIZE ? size : HASH_SIZE;
 		memcpy(out, block, part);
 		out += part;
 		size -= part;
 	}
-	EVP_MAC_CTX_free(context);
+	hmac_fini(&h);
 	bytes_wipe(block, sizeof block);
 }
 

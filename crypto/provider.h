@@ -20,8 +20,6 @@ struct provider {
 	EVP_CIPHER *aes_256_ecb;
 	EVP_CIPHER *aes_256_ctr;
 	EVP_MD *sha256;
-	EVP_MAC *hmac;
-	EVP_MAC_CTX *hmac_sha256; /* never used itself: copied, which spares a fetch per use */
 	EVP_KDF *pbkdf2;
 	/* Keys and signatures fetch by name; holding these keeps them in the method cache. */
 	EVP_KEYMGMT *x25519_keys;
