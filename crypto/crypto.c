@@ -38,10 +38,9 @@ static const char *fetch_all(struct provider *p)
 	} needed[] = {
 		{ "default provider", p->base },   { "AES-256-GCM", p->aes_256_gcm },
 		{ "AES-256-ECB", p->aes_256_ecb }, { "AES-256-CTR", p->aes_256_ctr },
-		{ "SHA-256", p->sha256 },          
-		{ "PBKDF2", p->pbkdf2 },           { "X25519", p->x25519_keys },
-		{ "X25519", p->x25519 },           { "Ed25519", p->ed25519_keys },
-		{ "Ed25519", p->ed25519 },
+		{ "SHA-256", p->sha256 },          { "PBKDF2", p->pbkdf2 },
+		{ "X25519", p->x25519_keys },      { "X25519", p->x25519 },
+		{ "Ed25519", p->ed25519_keys },    { "Ed25519", p->ed25519 },
 	};
 	for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
 		if (needed[i].fetched == NULL)

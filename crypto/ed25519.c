@@ -115,15 +115,30 @@ static bool is_on_curve(const BIGNUM *y, const BIGNUM *p, BN_CTX *scratch)
 	return symbol >= 0;
 }
 
-bool ed25519_public_is_sound(const uint8_t public[ED25519_PUBLIC_SIZE])
+/* All that libcrypto does not look at when it verifies: small order, and y at or above p. */
+static bool is_proper(const uint8_t public[ED25519_PUBLIC_SIZE])
 {
 	uint8_t bytes[ED25519_PUBLIC_SIZE];
+	uint8_t most_significant[ED25519_PUBLIC_SIZE];
 
 	memcpy(bytes, public, sizeof bytes);
 	bytes[ED25519_PUBLIC_SIZE - 1] &= 0x7f; /* the sign of x: no say in what follows */
 	for (size_t i = 0; i < sizeof SMALL_ORDER / sizeof SMALL_ORDER[0]; i++)
 		if (bytes_equal(bytes, SMALL_ORDER[i], sizeof bytes))
 			return false;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		most_significant[i] = bytes[sizeof bytes - 1 - i];
+	return memcmp(most_significant, PRIME, sizeof PRIME) < 0;
+}
+
+bool ed25519_public_is_sound(const uint8_t public[ED25519_PUBLIC_SIZE])
+{
+	uint8_t bytes[ED25519_PUBLIC_SIZE];
+
+	if (!is_proper(public))
+		return false;
+	memcpy(bytes, public, sizeof bytes);
+	bytes[ED25519_PUBLIC_SIZE - 1] &= 0x7f;
 
 	BN_CTX *scratch = BN_CTX_new_ex(provider.library);
 	require(scratch != NULL);
@@ -133,8 +148,15 @@ bool ed25519_public_is_sound(const uint8_t public[ED25519_PUBLIC_SIZE])
 	require(p != NULL);
 	require(BN_lebin2bn(bytes, sizeof bytes, y) != NULL);
 	require(BN_bin2bn(PRIME, sizeof PRIME, p) != NULL);
-	bool is_sound = BN_cmp(y, p) < 0 && is_on_curve(y, p, scratch);
+	bool is_sound = is_on_curve(y, p, scratch);
 	BN_CTX_end(scratch);
 	BN_CTX_free(scratch);
 	return is_sound;
+}
+
+/* No signature verifies under a key that is not on the curve. */
+bool ed25519_verify_sound(const uint8_t public[ED25519_PUBLIC_SIZE], struct view message,
+			  const uint8_t signature[ED25519_SIGNATURE_SIZE])
+{
+	return is_proper(public) && ed25519_verify(public, message, signature);
 }

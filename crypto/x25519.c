@@ -42,8 +42,8 @@ static EVP_PKEY *load_secret(const uint8_t secret[X25519_SIZE])
 static void load(struct x25519_key *key, const uint8_t secret[X25519_SIZE])
 {
 	key->own = load_secret(secret);
-	key->peer = EVP_PKEY_new_raw_public_key_ex(provider.library, "X25519", NULL, BASE,
-						   X25519_SIZE);
+	key->peer =
+		EVP_PKEY_new_raw_public_key_ex(provider.library, "X25519", NULL, BASE, X25519_SIZE);
 	key->derivation = EVP_PKEY_CTX_new_from_pkey(provider.library, key->own, NULL);
 	require(key->peer != NULL);
 	require(key->derivation != NULL);

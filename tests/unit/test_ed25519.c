@@ -108,12 +108,43 @@ static void sound_keys(void **state)
 	}
 }
 
+/*
+ * Goal: a signature that libcrypto takes under a key of no use is refused. Method: under the
+ * neutral element, in its proper form and as y = p + 1, R = neutral and S = 0 sign any message.
+ */
+static void a_signature_under_an_unsound_key(void **state)
+{
+	static const char *const rows[] = {
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	};
+	const uint8_t forged[ED25519_SIGNATURE_SIZE] = { 1 };
+	const struct view message = VIEW_STRING("anything");
+	struct random_source random = random_system();
+	uint8_t signature[ED25519_SIGNATURE_SIZE];
+	struct ed25519_pair pair;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint8_t public[ED25519_PUBLIC_SIZE];
+		test_hex(rows[i], public, sizeof public);
+		assert_true(ed25519_verify(public, message, forged));
+		assert_false(ed25519_verify_sound(public, message, forged));
+	}
+	ed25519_generate(&pair, &random);
+	ed25519_sign(&pair, message, signature);
+	assert_true(ed25519_verify_sound(pair.public, message, signature));
+	signature[0] ^= 1;
+	assert_false(ed25519_verify_sound(pair.public, message, signature));
+}
+
 static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(refuses_any_change),
 	cmocka_unit_test(signs_the_empty_message),
 	cmocka_unit_test(generated_keys_are_sound),
 	cmocka_unit_test(unsound_keys),
 	cmocka_unit_test(sound_keys),
+	cmocka_unit_test(a_signature_under_an_unsound_key),
 };
 
 CRYPTO_TESTS(TESTS)
