@@ -238,7 +238,6 @@ static bool payload_is_sound(const struct hello_request *request)
 static bool read_request(struct noise *noise, struct view plain, struct hello_request *out)
 {
 	struct wire_hello_payload *payload = &out->payload;
-	uint8_t part[SIGNED_SIZE];
 	size_t size = 0;
 
 	if (!noise_read(noise, hello_message(plain), (uint8_t *)payload, sizeof *payload, &size) ||
@@ -249,8 +248,16 @@ static bool read_request(struct noise *noise, struct view plain, struct hello_re
 		return false;
 	out->timestamp_ns =
 		load_le64(payload->timestamp_s) * NS_PER_S + load_le32(payload->timestamp_ns);
-	return ed25519_public_is_sound(payload->identity) &&
-	       ed25519_verify(payload->identity, signed_part(noise, part), payload->signature);
+	return true;
+}
+
+bool hello_is_signed(const struct noise *noise, const struct hello_request *request)
+{
+	const struct wire_hello_payload *payload = &request->payload;
+	uint8_t part[SIGNED_SIZE];
+
+	return ed25519_verify_sound(payload->identity, signed_part(noise, part),
+				    payload->signature);
 }
 
 bool hello_read(struct noise *noise, const struct hello_server *server, struct view plain,
@@ -265,6 +272,7 @@ bool hello_read(struct noise *noise, const struct hello_server *server, struct v
 				  .is_initiator = false,
 				  .prologue = prologue_of(server->server_id, prologue),
 				  .static_key = &server->static_key,
+				  .static_ready = server->static_ready,
 				  .random = random,
 			  });
 	if (read_request(noise, plain, out))

@@ -52,13 +52,18 @@ uint64_t hello_ephemeral_id(struct view plain);
 struct hello_server {
 	uint8_t server_id[SERVER_ID_SIZE];
 	struct x25519_pair static_key;
+	struct x25519_key *static_ready; /* of static_key; NULL: made ready for each HELLO */
 };
 
-/* Read Noise message 1 and check the identity's signature (and that its key is sound), and that a
- * device's credential is the device's own. False: forged or malformed; `noise` is wiped. True:
- * go on with hello_answer(), or noise_fini(). */
+/* Read Noise message 1, and check that a device's credential is the device's own. False: forged
+ * or malformed; `noise` is wiped. True: it comes from the holder of request->device_public, but
+ * the identity is no more than a claim: go on with hello_is_signed(), or noise_fini(). */
 bool hello_read(struct noise *noise, const struct hello_server *server, struct view plain,
 		const struct random_source *random, struct hello_request *out) MUST_CHECK;
+
+/* The identity has signed this very handshake, and its key is sound. Between hello_read() and
+ * hello_answer(). Twice as slow as all the rest of hello_read(). */
+bool hello_is_signed(const struct noise *noise, const struct hello_request *request) MUST_CHECK;
 
 /* Write the plaintext of a WELCOME under the credential's PSK, padded to a random size that
  * keeps the whole datagram within `datagram_max`. Returns its size, 0 for a device key of small

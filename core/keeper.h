@@ -23,6 +23,8 @@ struct credential {
 	enum wire_status status;       /* STATUS_OK, _EXPIRED, _SPENT, _REVOKED */
 	uint64_t last_timestamp_ns;    /* of that device's HELLOs, over restarts; 0: none */
 	bool may_enrol;                /* a file's: the device is offered to need none again */
+	bool is_proved; /* a session of this device was up as this identity: a HELLO's holder of the
+			 * device key need not prove it again */
 };
 
 enum keeper_event_type {

@@ -6,11 +6,14 @@
 #include "relay/id_set.h"
 #include "relay/id_table.h"
 
+enum { PROOF_SIZE = 8 };
+
 /* A device that a HELLO was heard of. It stays as long as the relay runs: a forgotten one's old
  * HELLOs would be told the time of day. */
 struct heard {
 	uint8_t id[DEVICE_ID_SIZE];
-	uint64_t last_timestamp_ns;
+	uint64_t last_timestamp_ns; /* while it is not enrolled */
+	uint8_t proof[PROOF_SIZE];  /* of its identity; zeros: none */
 };
 _Static_assert((int)DEVICE_ID_SIZE == (int)ID_TABLE_ID_SIZE, "what both begin with");
 _Static_assert(offsetof(struct credential_device, id) == 0, "so does this");
@@ -20,8 +23,9 @@ struct credentials {
 	struct credential_file files[CREDENTIAL_FILES_MAX];
 	size_t file_count;
 	struct id_table devices; /* struct credential_device: the enrolled ones */
-	struct id_table heard;   /* struct heard: the others, and what these were before */
+	struct id_table heard;   /* struct heard: all that had a session or were refused */
 	struct id_set revoked_devices;
+	uint8_t proof_key[KEY_SIZE]; /* of this run */
 };
 
 struct credentials *credentials_create(void)
@@ -36,6 +40,8 @@ struct credentials *credentials_create(void)
 		return NULL;
 	}
 	pthread_mutex_init(&c->lock, NULL);
+	const struct random_source random = random_system();
+	random_fill(&random, c->proof_key, sizeof(c->proof_key));
 	return c;
 }
 
@@ -172,6 +178,32 @@ void credentials_note_timestamp(struct credentials *c, const uint8_t id[DEVICE_I
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* ---- identities ------------------------------------------------------------------------- */
+
+/* That this device has proved this identity. Under a key that nobody else has, eight bytes are
+ * enough: who wants another's identity can only try, one handshake for each of 2^64. */
+static void make_proof(const struct credentials *c, const uint8_t id[DEVICE_ID_SIZE],
+		       const uint8_t identity[ED25519_PUBLIC_SIZE], uint8_t out[PROOF_SIZE])
+{
+	const struct view parts[] = { view_of(id, DEVICE_ID_SIZE),
+				      view_of(identity, ED25519_PUBLIC_SIZE) };
+	uint8_t mac[HASH_SIZE];
+	hmac_sha256(VIEW(c->proof_key), parts, 2, mac);
+	memcpy(out, mac, PROOF_SIZE);
+}
+
+void credentials_note_identity(struct credentials *c, const uint8_t id[DEVICE_ID_SIZE],
+			       const uint8_t identity[ED25519_PUBLIC_SIZE])
+{
+	uint8_t proof[PROOF_SIZE];
+	make_proof(c, id, identity, proof);
+	pthread_mutex_lock(&c->lock);
+	struct heard *heard = id_table_need(&c->heard, id);
+	if (heard != NULL)
+		memcpy(heard->proof, proof, sizeof(heard->proof));
+	pthread_mutex_unlock(&c->lock);
+}
+
 /* ---- revocation ------------------------------------------------------------------------- */
 
 /* Refusals go under a PSK of zeros from now on: see docs/protocol.md, 5. */
@@ -275,12 +307,21 @@ static uint64_t last_timestamp(const struct credentials *c, const uint8_t id[DEV
 	return enrolled_ns > heard_ns ? enrolled_ns : heard_ns;
 }
 
+/* A device that has proved nothing has a proof of zeros, which is as good as any other guess. */
+static bool is_proved(const struct credentials *c, const uint8_t id[DEVICE_ID_SIZE],
+		      const uint8_t proof[PROOF_SIZE])
+{
+	const struct heard *heard = id_table_find(&c->heard, id);
+	return heard != NULL && bytes_equal(heard->proof, proof, PROOF_SIZE);
+}
+
 bool credentials_find(struct credentials *c, const struct hello_request *request, uint64_t wall_ns,
 		      struct credential *out)
 {
-	uint8_t id[DEVICE_ID_SIZE];
+	uint8_t id[DEVICE_ID_SIZE], proof[PROOF_SIZE];
 	bool is_known = false;
 	device_id_of(request->device_public, id);
+	make_proof(c, id, request->payload.identity, proof);
 	memset(out, 0, sizeof(*out));
 	pthread_mutex_lock(&c->lock);
 	const struct credential_device *device = find_device(c, id);
@@ -291,6 +332,7 @@ bool credentials_find(struct credentials *c, const struct hello_request *request
 	if (id_set_has(&c->revoked_devices, id) || (device != NULL && device->is_revoked))
 		out->status = STATUS_REVOKED;
 	out->last_timestamp_ns = last_timestamp(c, id);
+	out->is_proved = is_proved(c, id, proof);
 	pthread_mutex_unlock(&c->lock);
 	return is_known;
 }

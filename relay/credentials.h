@@ -60,6 +60,11 @@ bool credentials_is_enrolled(struct credentials *c, const uint8_t id[DEVICE_ID_S
 void credentials_note_timestamp(struct credentials *c, const uint8_t device[DEVICE_ID_SIZE],
 				uint64_t timestamp_ns);
 
+/* A session of the device was up as this identity: it need not be proved again, as long as the
+ * relay runs. Only the latest identity of a device is known. */
+void credentials_note_identity(struct credentials *c, const uint8_t device[DEVICE_ID_SIZE],
+			       const uint8_t identity[ED25519_PUBLIC_SIZE]);
+
 /* What a HELLO's credential stands for; false: nothing that we know. */
 bool credentials_find(struct credentials *c, const struct hello_request *request, uint64_t wall_ns,
 		      struct credential *out) MUST_CHECK;

@@ -166,6 +166,7 @@ static void take_event(struct server *s, const struct keeper_event *event)
 	switch (event->type) {
 	case KEEPER_SESSION_UP:
 		server_note_hello(s, event);
+		credentials_note_identity(s->credentials, event->device, event->identity);
 		log_event(LOG_LEVEL_INFO, "session_up", LOG_NUMBER("slot", event->session.slot),
 			  LOG_ID("peer", event->peer), LOG_ID("device", event->device),
 			  LOG_ID("file", event->file_id), LOG_ADDRESS("from", &event->remote));

@@ -38,8 +38,10 @@ static void read_raw(struct view plain)
 		return;
 	(void)hello_ephemeral_id(plain);
 	(void)!hello_has_cookie(plain, server.server_id);
-	if (hello_read(&noise, &server, plain, &source, &request))
+	if (hello_read(&noise, &server, plain, &source, &request)) {
+		(void)!hello_is_signed(&noise, &request);
 		noise_fini(&noise);
+	}
 }
 
 /* The input is the payload; whatever is read must have passed all its checks. */
@@ -69,6 +71,7 @@ static void read_payload(struct view input)
 	noise_fini(&noise);
 	if (hello_read(&noise, &server, VIEW(plain), &source, &request)) {
 		assert(load_le16(request.payload.datagram_max) >= DATAGRAM_MAX_LEAST);
+		(void)!hello_is_signed(&noise, &request);
 		noise_fini(&noise);
 	}
 }

@@ -219,6 +219,7 @@ static void take_hello(struct relay_end *r, struct view plain, const uint8_t *ta
 		return;
 	}
 	assert_true(hello_read(&noise, &r->server, plain, &r->random, &request));
+	assert_true(hello_is_signed(&noise, &request));
 	if (request.payload.credential == CREDENTIAL_FILE)
 		assert_memory_equal(request.payload.id, r->file_id, FILE_ID_SIZE);
 	if (request.timestamp_ns <= r->last_timestamp_ns) {

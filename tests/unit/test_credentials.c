@@ -90,6 +90,46 @@ static void all_files_can_be_revoked(void **state)
 	credentials_destroy(c);
 }
 
+/* ---- identities ------------------------------------------------------------------------- */
+
+static bool find_is_proved(struct credentials *c, uint8_t device, uint8_t identity)
+{
+	struct hello_request request = {
+		.payload = { .credential = CREDENTIAL_FILE, .id = { 1 }, .identity = { identity } },
+		.device_public = { device }
+	};
+	struct credential found;
+	assert_true(credentials_find(c, &request, NOW_NS, &found));
+	return found.is_proved;
+}
+
+/* Goal: no device gets an identity that this very device has not proved. Method: two devices, two
+ * identities, noted one after the other; a device of which only a HELLO was heard. */
+static void an_identity_is_proved_for_one_device(void **state)
+{
+	const uint8_t public[X25519_SIZE] = { 9 }, first[ED25519_PUBLIC_SIZE] = { 5 },
+		      second[ED25519_PUBLIC_SIZE] = { 6 };
+	struct credentials *c = make();
+	uint8_t device[DEVICE_ID_SIZE];
+
+	(void)state;
+	device_id_of(public, device);
+	assert_false(find_is_proved(c, 9, 5));
+	credentials_note_timestamp(c, device, 7);
+	assert_false(find_is_proved(c, 9, 5));
+	assert_false(find_is_proved(c, 9, 0)); /* nor the zeros of an empty place */
+
+	credentials_note_identity(c, device, first);
+	assert_true(find_is_proved(c, 9, 5));
+	assert_false(find_is_proved(c, 9, 6));
+	assert_false(find_is_proved(c, 10, 5));
+
+	credentials_note_identity(c, device, second);
+	assert_true(find_is_proved(c, 9, 6));
+	assert_false(find_is_proved(c, 9, 5));
+	credentials_destroy(c);
+}
+
 /* ---- devices ---------------------------------------------------------------------------- */
 
 static struct credential_device device_of(uint8_t public_first, uint8_t file)
@@ -217,6 +257,30 @@ static void a_revoked_file_takes_its_devices_along(void **state)
 	credentials_destroy(c);
 }
 
+static void a_proof_helps_no_revoked_device(void **state)
+{
+	const struct credential_device device = device_of(9, 1);
+	const uint8_t identity[ED25519_PUBLIC_SIZE] = { 0 }; /* that find_device() asks for */
+	struct credentials *c = make();
+	struct credential found;
+
+	(void)state;
+	assert_true(credentials_enrol_device(c, &device));
+	assert_true(find_device(c, 9, &found));
+	assert_false(found.is_proved); /* enrolling alone proves nothing to this run */
+	credentials_note_identity(c, device.id, identity);
+	assert_true(find_device(c, 9, &found));
+	assert_true(found.is_proved);
+	assert_true(credentials_enrol_device(c, &device));
+	assert_true(find_device(c, 9, &found));
+	assert_true(found.is_proved);
+
+	assert_true(credentials_revoke_device(c, device.id));
+	assert_true(find_device(c, 9, &found));
+	assert_int_equal(found.status, STATUS_REVOKED);
+	credentials_destroy(c);
+}
+
 /* More than the table holds at first. */
 static void many_devices_are_found(void **state)
 {
@@ -270,6 +334,8 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(an_enrolled_device_needs_no_file),
 	cmocka_unit_test(a_file_is_spent_for_all_but_its_devices),
 	cmocka_unit_test(a_revoked_file_takes_its_devices_along),
+	cmocka_unit_test(an_identity_is_proved_for_one_device),
+	cmocka_unit_test(a_proof_helps_no_revoked_device),
 	cmocka_unit_test(many_devices_are_found),
 	cmocka_unit_test(a_set_of_ids_grows),
 };

@@ -48,7 +48,12 @@ static void write_hello(struct pair *p, const uint8_t *cookie)
 
 static bool read_hello(struct pair *p, struct hello_request *request)
 {
-	return hello_read(&p->server_noise, &p->server, p->hello_plain, &p->random, request);
+	if (!hello_read(&p->server_noise, &p->server, p->hello_plain, &p->random, request))
+		return false;
+	if (hello_is_signed(&p->server_noise, request))
+		return true;
+	noise_fini(&p->server_noise);
+	return false;
 }
 
 static struct wire_welcome_payload welcome_of(enum wire_status status)

@@ -113,6 +113,58 @@ static void strangers_get_silence(void **state)
 	lobby_destroy(l);
 }
 
+/*
+ * Goal: a wrong signature gets silence, whatever else would be answered, unless this device has
+ * proved the identity before; then it is not looked at. Method: one client that names an identity
+ * and signs with another's key.
+ */
+static void a_proved_identity_needs_no_signature(void **state)
+{
+	static const enum wire_status statuses[] = { STATUS_OK, STATUS_EXPIRED, STATUS_REVOKED };
+	struct lobby *l = make(1);
+	struct lobby_client *c = &l->clients[0];
+	struct keeper_event up;
+
+	(void)state;
+	c->hello.identity.seed[0] ^= 1;
+	for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+		l->credential.status = statuses[i];
+		lobby_hello(l, 0);
+		assert_int_equal(c->status, LOBBY_NO_STATUS);
+		assert_true(lobby_drops(l, PKT_DROP_HELLO_AUTH) == i + 1);
+	}
+	assert_int_equal(l->event_count, 0);
+	assert_int_equal(table_count(l->table), 0);
+
+	l->credential.is_proved = true;
+	for (size_t i = COUNT_OF(statuses); i-- > 0;) {
+		l->credential.status = statuses[i];
+		lobby_hello(l, 0);
+		assert_int_equal(c->status, statuses[i]);
+	}
+	lobby_say(l, 0, FRAME_PING, &(struct wire_ping){ 0 }, sizeof(struct wire_ping));
+	assert_int_equal(lobby_events(l, KEEPER_SESSION_UP, &up), 1);
+	assert_memory_equal(up.identity, c->hello.identity.public, ED25519_PUBLIC_SIZE);
+	assert_true(lobby_drops(l, PKT_DROP_HELLO_AUTH) == COUNT_OF(statuses));
+	lobby_destroy(l);
+}
+
+/* Goal: the signature is looked at last. Method: a HELLO that is old as well as wrongly signed
+ * counts as old. */
+static void old_ones_are_not_verified(void **state)
+{
+	struct lobby *l = make(1);
+
+	(void)state;
+	l->clients[0].hello.identity.seed[0] ^= 1;
+	l->credential.last_timestamp_ns = l->now.wall_ns + NS_PER_S;
+	lobby_hello(l, 0);
+	assert_int_equal(l->clients[0].status, LOBBY_NO_STATUS);
+	assert_true(lobby_drops(l, PKT_DROP_HELLO_REPLAY) == 1);
+	assert_true(lobby_drops(l, PKT_DROP_HELLO_AUTH) == 0);
+	lobby_destroy(l);
+}
+
 static void holders_are_told_why_not(void **state)
 {
 	static const struct {
@@ -394,6 +446,8 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(a_copied_hello_gets_silence),
 	cmocka_unit_test(an_old_timestamp_gets_silence),
 	cmocka_unit_test(strangers_get_silence),
+	cmocka_unit_test(a_proved_identity_needs_no_signature),
+	cmocka_unit_test(old_ones_are_not_verified),
 	cmocka_unit_test(holders_are_told_why_not),
 	cmocka_unit_test(under_load_a_cookie_is_asked_for),
 	cmocka_unit_test(a_cookie_is_smaller_than_its_hello),

@@ -144,6 +144,77 @@ static void test_epoll(void **state)
 	live(OPTIONS[1]);
 }
 
+/* A link anew on the client's socket. */
+static void relink(struct wire_client *c)
+{
+	link_destroy(c->link);
+	c->is_up = false;
+	c->link = link_create(&c->config, clock_now());
+	assert_non_null(c->link);
+}
+
+static long long dropped(const struct relay_inside *r)
+{
+	return relay_process_number(&r->outside, "keeper", "handshakes_dropped");
+}
+
+struct drops {
+	const struct relay_inside *r;
+	long long before;
+};
+
+static bool has_dropped_three(void *state)
+{
+	const struct drops *d = state;
+	return dropped(d->r) >= d->before + 3;
+}
+
+/*
+ * Goal:   the identity's signature is looked at until the device has had a session with it, and for
+ *         no other device or identity.
+ * Method: a device that comes back signing with a wrong key; then another one that names the same
+ *         identity, and the first with another identity, both wrongly signed: heard, not let in.
+ */
+static void test_proved_identity(void **state)
+{
+	const struct address v4 = address_v4(127, 0, 0, 1, 0);
+	const struct random_source random = random_system();
+	struct wire_client *first = &clients[0], *thief = &clients[1];
+	struct relay_inside r;
+	struct drops drops = { .r = &r };
+
+	(void)state;
+	relay_inside_init(&r, OPTIONS[1]);
+	assert_true(relay_inside_start(&r));
+	assert_true(wire_file_read(relay_inside_state(&r), &file));
+	assert_true(wire_client_open(first, &file, &v4));
+	assert_true(wire_wait_up(first, 1, WAIT_S));
+	first->config.hello.identity.seed[0] ^= 1;
+	relink(first);
+	assert_true(wire_wait_up(first, 1, WAIT_S));
+
+	assert_true(wire_client_open(thief, &file, &v4));
+	thief->config.hello.identity = first->config.hello.identity;
+	drops.before = dropped(&r);
+	relink(thief);
+	assert_true(wire_wait(clients, 2, WAIT_S, has_dropped_three, &drops));
+	assert_true(first->is_up && !thief->is_up);
+	wire_client_close(thief);
+
+	ed25519_generate(&first->config.hello.identity, &random);
+	first->config.hello.identity.seed[0] ^= 1;
+	drops.before = dropped(&r);
+	relink(first);
+	assert_true(wire_wait(first, 1, WAIT_S, has_dropped_three, &drops));
+	assert_false(first->is_up);
+	first->config.hello.identity.seed[0] ^= 1; /* the new one, rightly signed */
+	relink(first);
+	assert_true(wire_wait_up(first, 1, WAIT_S));
+	wire_client_close(first);
+	assert_int_equal(relay_inside_stop(&r), 0);
+	relay_inside_fini(&r);
+}
+
 /* Goal: whatever start-up meets, it is said, and all that was made is undone. */
 static void test_refused(void **state)
 {
@@ -176,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_proved_identity),
 		cmocka_unit_test(test_uring),
 		cmocka_unit_test(test_epoll),
 	};
