@@ -41,7 +41,7 @@ static uint32_t peers_of(const struct scenario *s)
 {
 	if (s->shape == SHAPE_IDLE)
 		return s->pairs;
-	return s->shape == SHAPE_FAN_IN ? s->pairs + 1 : 2 * s->pairs;
+	return s->shape == SHAPE_FAN_IN ? s->pairs + 1 : 2 * s->pairs + s->returning;
 }
 
 /* Pairs are neighbours; in a fan-in the last peer is the one that all send to. The bulk flow of
@@ -93,6 +93,7 @@ static const char *set_up_relay(struct bench *b)
 		.peers = peers_of(s),
 		.flows = 2 * s->pairs,
 		.want_gro = s->train > 1 || s->shape == SHAPE_MIXED || s->shape == SHAPE_FAIRNESS,
+		.returning = s->returning,
 	};
 	uint32_t limit = sockets_raise_limit();
 	config.sockets = config.peers < limit ? config.peers : limit;
@@ -210,7 +211,7 @@ static struct load_plan plan_of(const struct bench *b, double rate)
 	if (s.shape == SHAPE_CHURN)
 		plan.streams[plan.stream_count++] = (struct load_stream){
 			.kind = LOAD_HELLO,
-			.flow_count = CHURN_SOCKETS,
+			.flow_count = s.returning > 0 ? s.returning : CHURN_SOCKETS,
 			.train = 1,
 			.rate = b->options.handshakes,
 			.is_costly = true,

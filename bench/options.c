@@ -65,6 +65,7 @@ enum option_key {
 	OPT_ONE_WAY,
 	OPT_HANDSHAKES,
 	OPT_BULK_RATE,
+	OPT_RETURNING,
 	OPT_JSON,
 	OPT_PLOT,
 	OPT_RATES,
@@ -98,6 +99,7 @@ static const struct option LONG_OPTIONS[] = {
 	{ "one-way", no_argument, NULL, OPT_ONE_WAY },
 	{ "handshakes", required_argument, NULL, OPT_HANDSHAKES },
 	{ "bulk-rate", required_argument, NULL, OPT_BULK_RATE },
+	{ "returning", required_argument, NULL, OPT_RETURNING },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "plot", required_argument, NULL, OPT_PLOT },
 	{ "rates", required_argument, NULL, OPT_RATES },
@@ -124,6 +126,7 @@ static void print_help(void)
 	       "  --pairs N (--peers, --sessions), --rate N, --seconds S, --size B, --train N,\n"
 	       "  --handshakes N, --bulk-rate N (one flow's), --one-way,\n"
 	       "  --sample K (open one in K), --bind IP\n"
+	       "  --returning N           handshakes of N devices that were here before\n"
 	       "\nwhat to say:\n"
 	       "  --relay-pid PID, --admin SOCKET   whose processor time and counters\n"
 	       "  --json                  as JSON\n"
@@ -212,6 +215,7 @@ static bool take_how(struct options *o, int key, const char *value)
 	case OPT_ONE_WAY: return !(s->both_ways = false);
 	case OPT_HANDSHAKES: return is_positive(value, &o->handshakes);
 	case OPT_BULK_RATE: return is_positive(value, &o->bulk_rate);
+	case OPT_RETURNING: return count_in(value, SESSIONS_MAX, &s->returning);
 	case OPT_JSON: return o->wants_json = true;
 	case OPT_PLOT: return (o->plot = value) != NULL;
 	case OPT_RATES: return parse_rates(o, value);
@@ -249,6 +253,8 @@ static const char *contradiction(const struct options *o)
 		return "fairness has one rate";
 	if (!is_relay && o->scenario.shape != SHAPE_PAIRS)
 		return "only a relay can be loaded with this scenario";
+	if (o->scenario.returning > 0 && o->scenario.shape != SHAPE_CHURN)
+		return "--returning is for churn";
 	return NULL;
 }
 

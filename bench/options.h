@@ -21,6 +21,7 @@ struct scenario {
 	uint32_t size, train;
 	double rate;
 	bool both_ways;
+	uint32_t returning; /* SHAPE_CHURN: HELLOs are those of so many connected devices */
 };
 
 struct options {

@@ -68,6 +68,8 @@ static void begin_attempt(struct relay_peers *r, uint32_t index)
 	struct attempt *a = &r->attempts[free_one];
 	*a = (struct attempt){ .is_used = true, .peer = index };
 	relay_make_device(r, &a->hello);
+	if (index >= r->config.peers - r->config.returning)
+		r->returning[index - (r->config.peers - r->config.returning)] = a->hello;
 	peer_id_of(a->hello.identity.public, r->peers[index].id);
 	if (index == 0)
 		r->first = a->hello;

@@ -61,8 +61,11 @@ const char *relay_peers_create(const struct relay_config *config, struct relay_p
 	r->by_slot = calloc(SESSIONS_MAX, sizeof(*r->by_slot));
 	r->attempt_of_socket = calloc(config->sockets, sizeof(*r->attempt_of_socket));
 	r->flows = calloc(config->flows + 1, sizeof(*r->flows));
+	if (config->returning > 0)
+		r->returning = calloc(config->returning, sizeof(*r->returning));
 	if (r->hide == NULL || r->show == NULL || r->cache == NULL || r->peers == NULL ||
-	    r->by_slot == NULL || r->attempt_of_socket == NULL || r->flows == NULL)
+	    r->by_slot == NULL || r->attempt_of_socket == NULL || r->flows == NULL ||
+	    (config->returning > 0 && r->returning == NULL))
 		return "out of memory";
 	const char *error = derive_door(r);
 	return error != NULL ? error : open_sockets(r);
@@ -80,6 +83,9 @@ void relay_peers_destroy(struct relay_peers *r)
 	if (r->peers != NULL)
 		bytes_wipe(r->peers, r->config.peers * sizeof(*r->peers));
 	free(r->peers);
+	if (r->returning != NULL)
+		bytes_wipe(r->returning, r->config.returning * sizeof(*r->returning));
+	free(r->returning);
 	free(r->by_slot);
 	free(r->attempt_of_socket);
 	free(r->flows);
@@ -167,11 +173,14 @@ static void write_ping(struct relay_peers *r, uint32_t index, uint64_t stamp,
 	out->size = (uint32_t)relay_seal(r, peer, out->data, sizeof(head) + sizeof(stamp));
 }
 
-/* Of a device that never comes back: nobody finishes this handshake. */
+/* Of a device that never comes back, or of one that was here: nobody finishes this handshake. */
 static void write_hello(struct relay_peers *r, uint32_t index, struct load_frame *out)
 {
 	struct attempt a;
-	relay_make_device(r, &a.hello);
+	if (r->returning != NULL)
+		a.hello = r->returning[index];
+	else
+		relay_make_device(r, &a.hello);
 	out->socket = index % r->config.sockets;
 	out->size = (uint32_t)relay_write_hello(r, &a, out->data);
 	if (out->size > 0)

@@ -60,6 +60,7 @@ struct relay_config {
 	uint32_t flows;
 	uint32_t sockets; /* peers share them where they are more */
 	bool want_gro;
+	uint32_t returning; /* the last so many peers say HELLO again; 0: new devices do */
 };
 
 struct relay_peers {
@@ -70,8 +71,9 @@ struct relay_peers {
 	struct random_source random;
 	struct sockets *sockets;
 	struct relay_peer *peers;
-	uint32_t peer_count; /* of those made; handshakes may come on top */
-	uint32_t *by_slot;   /* index + 1 of the peer with that slot */
+	struct hello_config *returning; /* of the last peers; NULL: none */
+	uint32_t peer_count;            /* of those made; handshakes may come on top */
+	uint32_t *by_slot;              /* index + 1 of the peer with that slot */
 	struct attempt attempts[ATTEMPTS_MAX];
 	uint32_t *attempt_of_socket; /* index + 1 */
 	struct relay_flow *flows;
