@@ -178,6 +178,7 @@ enum clawchat_result clawchat_accept_file(struct clawchat *c, uint32_t number, c
 	if (t == NULL || t->state != IN_OFFERED)
 		return client_error(error, CLAWCHAT_USAGE, "file: no offer number %u", number);
 	t->in = incoming_create(&t->offer, folder, error);
+	t->has_no_storage = t->in == NULL;
 	if (t->in == NULL)
 		return error->result;
 	t->resumed_from = t->in->resumed_from;
@@ -193,16 +194,22 @@ bool transfer_send_cancel(struct clawchat *c, const struct transfer *t, const ch
 	return tunnel != NULL && tunnel_is_up(tunnel) && tunnel_send(tunnel, 0, &m);
 }
 
+static bool send_refusal(struct clawchat *c, const struct transfer *t)
+{
+	struct tunnel *tunnel = tunnel_find(c, t->peer);
+	struct message m = { .type = MESSAGE_FILE_ANSWER };
+	memcpy(m.transfer, t->offer.transfer, sizeof(m.transfer));
+	return tunnel != NULL && tunnel_send(tunnel, 0, &m);
+}
+
 void clawchat_refuse_file(struct clawchat *c, uint32_t number)
 {
 	struct transfer *t = by_number(c, number);
 	if (t == NULL || t->state != IN_OFFERED)
 		return;
-	struct tunnel *tunnel = tunnel_find(c, t->peer);
-	struct message m = { .type = MESSAGE_FILE_ANSWER };
-	memcpy(m.transfer, t->offer.transfer, sizeof(m.transfer));
 	/* Unsent, it stays an offer without an answer: the sender offers it again some day. */
-	if (tunnel == NULL || !tunnel_send(tunnel, 0, &m))
+	if (!(t->has_no_storage ? transfer_send_cancel(c, t, "it cannot be stored there") :
+				  send_refusal(c, t)))
 		t->told_ns = 0;
 	transfer_clear(t);
 }

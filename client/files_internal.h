@@ -39,7 +39,8 @@ struct transfer {
 	uint64_t rate_ns, rate_done; /* the rate's last mark */
 	uint64_t rate;
 	uint64_t resumed_from;
-	bool is_stale; /* incoming: not offered in this association yet */
+	bool is_stale;       /* incoming: not offered in this association yet */
+	bool has_no_storage; /* incoming: the user wanted it, and it could not be begun */
 };
 
 /* A transfer that has arrived whole. */

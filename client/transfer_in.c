@@ -86,8 +86,11 @@ struct incoming *incoming_create(const struct message *offer, const char *folder
 				      "folder %s: %s", folder, strerror(errno));
 	if (result == CLAWCHAT_OK)
 		result = open_part(i, error);
-	if (result == CLAWCHAT_OK)
+	if (result == CLAWCHAT_OK) {
 		result = check_space(i, error);
+		if (result != CLAWCHAT_OK && i->done == 0)
+			incoming_discard(i); /* made just now, and empty */
+	}
 	if (result != CLAWCHAT_OK) {
 		incoming_destroy(i);
 		return NULL;

@@ -200,6 +200,13 @@ check_files() {
 	listener=$pid
 	expect file_refused 21 'random.bin' as alice send bob "$dir/random.bin"
 	stop "$listener" INT
+	mkdir "$dir/gone"
+	start bob clawchat receive --profile "$dir/bob" --accept --into "$dir/gone" --timeout 15
+	listener=$pid
+	wait_until 10 grep -q connected "$dir/bob.log"
+	rmdir "$dir/gone"
+	expect file_without_a_place 21 'cannot be stored there' as alice send bob "$dir/random.bin"
+	stop "$listener" INT
 }
 
 part_has_begun() {

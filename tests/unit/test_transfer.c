@@ -269,6 +269,24 @@ static void takes_only_the_next_chunk(void **state)
 	transfer_scene_fini(&scene);
 }
 
+/* Where the disk is too small nothing is begun, and nothing left behind. */
+static void a_full_disk_is_left_as_it_was(void **state)
+{
+	const struct message offer = {
+		.type = MESSAGE_FILE_OFFER,
+		.size = FILE_SIZE_MAX,
+		.body = VIEW_STRING("all.bin"),
+	};
+	struct clawchat_error error;
+
+	(void)state;
+	transfer_scene_init(&scene, "report.pdf", 1);
+	assert_null(incoming_create(&offer, scene.folder, &error));
+	assert_int_equal(error.result, CLAWCHAT_IO);
+	assert_int_equal(transfer_count_entries(scene.folder), 0);
+	transfer_scene_fini(&scene);
+}
+
 static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(carries_files_of_any_size),
 	cmocka_unit_test(goes_on_after_any_chunk),
@@ -281,6 +299,7 @@ static const struct CMUnitTest TESTS[] = {
 	cmocka_unit_test(files_that_shrink_while_hashed_are_refused),
 	cmocka_unit_test(sends_regular_files_only),
 	cmocka_unit_test(takes_only_the_next_chunk),
+	cmocka_unit_test(a_full_disk_is_left_as_it_was),
 };
 
 CRYPTO_TESTS(TESTS)
