@@ -143,6 +143,15 @@ static uint16_t draw_port(struct doors *d, uint64_t generation, unsigned draw)
 	return schedule_port(s, generation, draw);
 }
 
+/* Two doors on one port share its packets, and those that wait when the first one closes are lost:
+ * so only where nothing else can be had. */
+static int open_draw(struct doors *d, struct open_door *door, bool may_share)
+{
+	if (!may_share && is_ours(d, door->port))
+		return -EADDRINUSE;
+	return open_port(d, door, door->port);
+}
+
 static int open_generation(struct doors *d, uint64_t generation)
 {
 	struct open_door *door = NULL;
@@ -154,10 +163,11 @@ static int open_generation(struct doors *d, uint64_t generation)
 	door->generation = generation;
 	schedule_door_key(&d->config.schedule, generation, door->key);
 	int result = -EADDRINUSE;
-	unsigned draws = d->config.mode == DOOR_MODE_FIXED ? 1 : PORT_DRAWS_MAX;
-	for (unsigned draw = 0; draw < draws && result == -EADDRINUSE; draw++) {
-		door->port = draw_port(d, generation, draw);
-		result = open_port(d, door, door->port);
+	bool is_fixed = d->config.mode == DOOR_MODE_FIXED;
+	unsigned tries = is_fixed ? 1 : 2 * PORT_DRAWS_MAX;
+	for (unsigned i = 0; i < tries && result == -EADDRINUSE; i++) {
+		door->port = draw_port(d, generation, i % PORT_DRAWS_MAX);
+		result = open_draw(d, door, is_fixed || i >= PORT_DRAWS_MAX);
 		d->ports_skipped += result == -EADDRINUSE;
 	}
 	d->failure = result;
