@@ -1,6 +1,7 @@
 /* Open, connect, process: the body of the client's loop. */
 #include "client/clawchat.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,10 @@ enum {
 	RECEIVE_BATCH = 64,
 	ROUNDS_PER_PROCESS = 16, /* then the program has a turn */
 	SOCKET_BUFFER = 4 << 20,
+	LINGER_LOOK_MS = 10,
 };
+
+#define LINGER_NS (250 * NS_PER_MS) /* at the end, for what was sent last */
 
 const char *clawchat_version(void)
 {
@@ -218,26 +222,6 @@ static void flush(struct clawchat *c)
 	c->packet_sent = c->packet_count;
 }
 
-void clawchat_disconnect(struct clawchat *c)
-{
-	struct packet none[1];
-	if (c->link == NULL)
-		return;
-	c->now = clock_now();
-	/* Frames become free with a receive; what it might bring has no reader any more. */
-	if (engine_receive(c->engine, none, 1, 0) >= 0)
-		c->packet_count = c->packet_sent = 0;
-	link_stop(c->link);
-	send_link(c);
-	flush(c);
-	link_destroy(c->link);
-	engine_destroy(c->engine);
-	c->link = NULL;
-	c->engine = NULL;
-	for (struct tunnel *t = c->tunnels; t != NULL; t = t->next)
-		t->channel = t->request = 0;
-}
-
 /* ---- events of the link ----------------------------------------------------------------- */
 
 static const char *status_text(uint8_t status)
@@ -321,6 +305,58 @@ static bool receive(struct clawchat *c)
 		take_link_events(c);
 	}
 	return count == RECEIVE_BATCH;
+}
+
+static bool is_waiting_for_peers(const struct clawchat *c)
+{
+	struct link_status link;
+	link_get_status(c->link, &link);
+	if (link.state != LINK_ESTABLISHED || c->is_burning || c->is_erased)
+		return false;
+	for (const struct tunnel *t = c->tunnels; t != NULL; t = t->next)
+		if (tunnel_is_up(t) && t->delivery != NULL &&
+		    delivery_unacknowledged(t->delivery) > 0)
+			return true;
+	return false;
+}
+
+/* What was sent last, receipts above all, gets some time to arrive. Messages that come meanwhile
+ * are not read, nor is their receipt told: nobody would see them. */
+static void linger(struct clawchat *c)
+{
+	uint64_t until_ns = c->now.mono_ns + LINGER_NS;
+	send_link(c);
+	flush(c);
+	while (is_waiting_for_peers(c) && c->now.mono_ns < until_ns) {
+		struct pollfd fd = { .fd = engine_fd(c->engine), .events = POLLIN };
+		(void)poll(&fd, 1, LINGER_LOOK_MS);
+		c->now = clock_now();
+		(void)receive(c);
+		(void)delivery_advance(c->now.mono_ns);
+		send_link(c);
+		flush(c);
+	}
+}
+
+void clawchat_disconnect(struct clawchat *c)
+{
+	struct packet none[1];
+	if (c->link == NULL)
+		return;
+	c->now = clock_now();
+	linger(c);
+	/* Frames become free with a receive; what it might bring has no reader any more. */
+	if (engine_receive(c->engine, none, 1, 0) >= 0)
+		c->packet_count = c->packet_sent = 0;
+	link_stop(c->link);
+	send_link(c);
+	flush(c);
+	link_destroy(c->link);
+	engine_destroy(c->engine);
+	c->link = NULL;
+	c->engine = NULL;
+	for (struct tunnel *t = c->tunnels; t != NULL; t = t->next)
+		t->channel = t->request = 0;
 }
 
 void clawchat_process(struct clawchat *c)

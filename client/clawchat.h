@@ -128,7 +128,8 @@ CLAWCHAT_API enum clawchat_result clawchat_keygen(const char *path, struct clawc
 CLAWCHAT_API enum clawchat_result clawchat_connect(struct clawchat *c,
 						   struct clawchat_error *error);
 /* Say goodbye to peers and relay and stop; unsent messages stay in the profile's queue no longer
- * than the process. */
+ * than the process. What is on its way to peers, such as the receipt of a message read just before,
+ * gets a quarter of a second to arrive: it may take that long. */
 CLAWCHAT_API void clawchat_disconnect(struct clawchat *c);
 
 CLAWCHAT_API int clawchat_fd(const struct clawchat *c);         /* poll for reading; level */

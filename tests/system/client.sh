@@ -189,6 +189,28 @@ check_messages() {
 		<(as bob fingerprint alice | tail -n 3)
 }
 
+# Whoever reads a message and leaves at once has told its writer.
+check_last_receipt() {
+	local chat
+	mkfifo "$dir/words"
+	sleep 60 >"$dir/words" &
+	on_exit kill $!
+	start writer bash -c 'exec clawchat chat bob --profile "$1" --json <"$2"' - \
+		"$dir/alice" "$dir/words"
+	chat=$pid
+	for word in one two three; do
+		listen bob
+		echo "$word" >"$dir/words"
+		heard "bob_reads_${word}_and_leaves" bob "alice: $word"
+	done
+	check alice_is_told_of_each wait_until 5 read_count 3
+	stop "$chat" KILL
+}
+
+read_count() {
+	[ "$(grep -c '"read"' "$dir/writer.log")" -eq "$1" ]
+}
+
 check_files() {
 	head -c 8M /dev/urandom >"$dir/random.bin"
 	mkdir "$dir/inbox"
@@ -344,6 +366,7 @@ check_permissions
 check_clock
 check_profiles
 check_messages
+check_last_receipt
 check_files
 check_resume
 check_pipe
