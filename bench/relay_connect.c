@@ -2,8 +2,9 @@
 #include "bench/relay_peers.h"
 #include "net/clock.h"
 
-#define REPEAT_NS (500 * NS_PER_MS)
-#define STALL_NS (20 * NS_PER_S) /* no progress at all for so long: give up */
+#define REPEAT_NS (500 * NS_PER_MS) /* doubled each time: an answer to the HELLO before is no use */
+enum { TRIES_DOUBLED = 4 };         /* 8 s */
+#define STALL_NS (30 * NS_PER_S)    /* no progress at all for so long: give up */
 #define POLL_NS (10 * NS_PER_MS)
 
 /* ---- handshakes -------------------------------------------------------------------------- */
@@ -42,7 +43,7 @@ static void send_hello(struct relay_peers *r, struct attempt *a)
 	uint8_t frame[HELLO_SIZE_LAST];
 	size_t size = relay_write_hello(r, a, frame);
 	relay_send_frame(r, r->peers[a->peer].socket, frame, size);
-	a->repeat_ns = load_now_ns() + REPEAT_NS;
+	a->repeat_ns = load_now_ns() + (REPEAT_NS << a->tries);
 }
 
 static void send_ping(struct relay_peers *r, struct attempt *a)
@@ -57,7 +58,7 @@ static void send_ping(struct relay_peers *r, struct attempt *a)
 	memset(frame + WIRE_HEADER_SIZE + sizeof(head), 0, sizeof(struct wire_ping));
 	relay_send_frame(r, peer->socket, frame,
 			 relay_seal(r, peer, frame, sizeof(head) + sizeof(struct wire_ping)));
-	a->repeat_ns = load_now_ns() + REPEAT_NS;
+	a->repeat_ns = load_now_ns() + (REPEAT_NS << a->tries);
 }
 
 static void begin_attempt(struct relay_peers *r, uint32_t index)
@@ -141,6 +142,7 @@ static void repeat_attempts(struct relay_peers *r)
 		if (!a->is_used || a->repeat_ns > now)
 			continue;
 		r->retries++;
+		a->tries += a->tries < TRIES_DOUBLED;
 		if (a->has_session)
 			send_ping(r, a);
 		else

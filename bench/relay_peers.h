@@ -47,6 +47,7 @@ struct attempt {
 	bool is_used;
 	bool has_session; /* WELCOME came; the first PONG has not */
 	uint32_t peer;
+	uint32_t tries;
 	uint64_t repeat_ns;
 	struct noise noise;
 	struct hello_config hello;
