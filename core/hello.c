@@ -256,7 +256,7 @@ bool hello_is_signed(const struct noise *noise, const struct hello_request *requ
 	const struct wire_hello_payload *payload = &request->payload;
 	uint8_t part[SIGNED_SIZE];
 
-	return ed25519_verify_sound(payload->identity, signed_part(noise, part),
+	return ed25519_verify(payload->identity, signed_part(noise, part),
 				    payload->signature);
 }
 
@@ -272,7 +272,6 @@ bool hello_read(struct noise *noise, const struct hello_server *server, struct v
 				  .is_initiator = false,
 				  .prologue = prologue_of(server->server_id, prologue),
 				  .static_key = &server->static_key,
-				  .static_ready = server->static_ready,
 				  .random = random,
 			  });
 	if (read_request(noise, plain, out))

@@ -52,7 +52,6 @@ uint64_t hello_ephemeral_id(struct view plain);
 struct hello_server {
 	uint8_t server_id[SERVER_ID_SIZE];
 	struct x25519_pair static_key;
-	struct x25519_key *static_ready; /* of static_key; NULL: made ready for each HELLO */
 };
 
 /* Read Noise message 1, and check that a device's credential is the device's own. False: forged

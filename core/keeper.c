@@ -43,7 +43,6 @@ struct keeper *keeper_create(const struct keeper_config *config)
 	if (k == NULL)
 		return NULL;
 	k->config = *config;
-	k->config.server.static_ready = x25519_key_create(config->server.static_key.secret);
 	k->pending_max =
 		(table_slots(config->table) + KEEPER_PENDING_SHARE - 1) / KEEPER_PENDING_SHARE;
 	wheel_init(&k->wheel, 0);
@@ -82,7 +81,6 @@ void keeper_destroy(struct keeper *k)
 	rate_limit_destroy(k->rate_limit);
 	seen_destroy(k->seen);
 	free(k->channels);
-	x25519_key_destroy(k->config.server.static_ready);
 	bytes_wipe(k, sizeof *k);
 	free(k);
 }

@@ -51,9 +51,5 @@ bool keeper_answer_burn(struct keeper *k, struct session_id id,
 
 void keeper_replace_key(struct keeper *k, const struct x25519_pair *static_key)
 {
-	struct hello_server *server = &k->config.server;
-
-	x25519_key_destroy(server->static_ready);
-	server->static_key = *static_key;
-	server->static_ready = x25519_key_create(static_key->secret);
+	k->config.server.static_key = *static_key;
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <openssl/err.h>
 #include <openssl/provider.h>
+#include <sodium.h>
 #include <stdio.h>
 
 #include "crypto/kdf.h"
@@ -27,10 +28,6 @@ static const char *fetch_all(struct provider *p)
 	p->aes_256_ctr = EVP_CIPHER_fetch(p->library, "AES-256-CTR", PROPERTIES);
 	p->sha256 = EVP_MD_fetch(p->library, "SHA256", PROPERTIES);
 	p->pbkdf2 = EVP_KDF_fetch(p->library, "PBKDF2", PROPERTIES);
-	p->x25519_keys = EVP_KEYMGMT_fetch(p->library, "X25519", PROPERTIES);
-	p->x25519 = EVP_KEYEXCH_fetch(p->library, "X25519", PROPERTIES);
-	p->ed25519_keys = EVP_KEYMGMT_fetch(p->library, "ED25519", PROPERTIES);
-	p->ed25519 = EVP_SIGNATURE_fetch(p->library, "ED25519", PROPERTIES);
 
 	const struct {
 		const char *name;
@@ -39,8 +36,6 @@ static const char *fetch_all(struct provider *p)
 		{ "default provider", p->base },   { "AES-256-GCM", p->aes_256_gcm },
 		{ "AES-256-ECB", p->aes_256_ecb }, { "AES-256-CTR", p->aes_256_ctr },
 		{ "SHA-256", p->sha256 },          { "PBKDF2", p->pbkdf2 },
-		{ "X25519", p->x25519_keys },      { "X25519", p->x25519 },
-		{ "Ed25519", p->ed25519_keys },    { "Ed25519", p->ed25519 },
 	};
 	for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
 		if (needed[i].fetched == NULL)
@@ -50,10 +45,6 @@ static const char *fetch_all(struct provider *p)
 
 static void free_all(struct provider *p)
 {
-	EVP_SIGNATURE_free(p->ed25519);
-	EVP_KEYMGMT_free(p->ed25519_keys);
-	EVP_KEYEXCH_free(p->x25519);
-	EVP_KEYMGMT_free(p->x25519_keys);
 	EVP_KDF_free(p->pbkdf2);
 	EVP_MD_free(p->sha256);
 	EVP_CIPHER_free(p->aes_256_ctr);
@@ -84,6 +75,8 @@ enum crypto_status crypto_init(const char **failed)
 	const char *missing = fetch_all(&provider);
 	if (missing != NULL)
 		return give_up(CRYPTO_NO_ALGORITHM, missing, failed);
+	if (sodium_init() < 0)
+		return give_up(CRYPTO_NO_ALGORITHM, "libsodium", failed);
 	packet_cipher_start();
 
 	const char *wrong = crypto_selftest();

@@ -1,7 +1,7 @@
 #pragma once
 /*
  * Start and stop of all cryptography: a private library context of libcrypto (the system's
- * openssl.cnf cannot reach it), every algorithm fetched once, known answers run.
+ * openssl.cnf cannot reach it), every algorithm fetched once, libsodium; known answers run.
  *
  * crypto_init() before anything else in crypto/, from one thread; crypto_fini() after all
  * other threads are joined. Pairs of them may nest: the last crypto_fini() counts.

@@ -1,5 +1,5 @@
 #pragma once
-/* Ed25519 (RFC 8032), pure. Any thread; sign 80 us, verify 110 us: never on a worker. */
+/* Ed25519 (RFC 8032), pure, by libsodium. Any thread; about 50 us each: never on a worker. */
 #include "crypto/random.h"
 
 enum {
@@ -21,13 +21,11 @@ void ed25519_derive_public(struct ed25519_pair *pair);
 void ed25519_sign(const struct ed25519_pair *pair, struct view message,
 		  uint8_t signature[ED25519_SIGNATURE_SIZE]);
 
+/* False also for keys of small order, ones off the curve and ones that are not canonical, whatever
+ * the signature. */
 bool ed25519_verify(const uint8_t public[ED25519_PUBLIC_SIZE], struct view message,
 		    const uint8_t signature[ED25519_SIGNATURE_SIZE]) MUST_CHECK;
 
-/* True for a usable key: a canonical point that is not of small order (libcrypto's verify
- * accepts those). Check once, when a key is first met and before it is pinned. */
+/* True for a usable key: a canonical point of the main subgroup. For keys that are met, and perhaps
+ * pinned, without a signature of theirs. */
 bool ed25519_public_is_sound(const uint8_t public[ED25519_PUBLIC_SIZE]) MUST_CHECK;
-
-/* Both in one, 10 us cheaper: a signature is right, and its key is sound. */
-bool ed25519_verify_sound(const uint8_t public[ED25519_PUBLIC_SIZE], struct view message,
-			  const uint8_t signature[ED25519_SIGNATURE_SIZE]) MUST_CHECK;

@@ -224,7 +224,6 @@ void noise_init(struct noise *n, const struct noise_config *config)
 		.is_initiator = is_initiator,
 		.has_psk = has_psk_token(pattern),
 		.has_static = config->static_key != NULL,
-		.static_ready = config->static_ready,
 		.has_fixed_ephemeral = config->fixed_ephemeral != NULL,
 	};
 	if (config->random != NULL)
@@ -265,13 +264,6 @@ static void mix_psk(struct noise *n)
 	n->psk_index++;
 }
 
-static bool shared_of(const struct x25519_pair *pair, struct x25519_key *ready,
-		      const uint8_t remote[X25519_SIZE], uint8_t out[X25519_SIZE])
-{
-	return ready != NULL ? x25519_key_shared(ready, remote, out) :
-			       x25519_shared(pair, remote, out);
-}
-
 /* Of "es" and its like, the first letter is the initiator's key, the second the responder's. */
 static bool mix_dh(struct noise *n, enum token token)
 {
@@ -282,9 +274,8 @@ static bool mix_dh(struct noise *n, enum token token)
 	uint8_t shared[X25519_SIZE];
 
 	assert(!is_own_static || n->has_static);
-	if (!shared_of(is_own_static ? &n->static_key : &n->ephemeral,
-		       is_own_static ? n->static_ready : n->ephemeral_ready,
-		       is_remote_static ? n->remote_static : n->remote_ephemeral, shared))
+	if (!x25519_shared(is_own_static ? &n->static_key : &n->ephemeral,
+			   is_remote_static ? n->remote_static : n->remote_ephemeral, shared))
 		return false;
 	mix_key(n, VIEW(shared));
 	bytes_wipe(shared, sizeof shared);
@@ -304,10 +295,7 @@ static bool write_ephemeral(struct noise *n, struct output *out)
 	if (out->capacity - out->size < X25519_SIZE)
 		return false;
 	if (!n->has_fixed_ephemeral)
-		random_fill(&n->random, n->ephemeral.secret, X25519_SIZE);
-	n->ephemeral_ready = x25519_key_create(n->ephemeral.secret);
-	if (!n->has_fixed_ephemeral)
-		x25519_key_public(n->ephemeral_ready, n->ephemeral.public);
+		x25519_generate(&n->ephemeral, &n->random);
 	memcpy(out->data + out->size, n->ephemeral.public, X25519_SIZE);
 	out->size += X25519_SIZE;
 	mix_ephemeral(n, VIEW(n->ephemeral.public));
@@ -361,16 +349,8 @@ static bool is_own_turn(const struct noise *n)
 	return n->is_initiator == (n->message % 2 == 0);
 }
 
-/* Kept no longer than for one message: a handshake may wait, and is copied by plain assignment. */
-static void drop_ready(struct noise *n)
-{
-	x25519_key_destroy(n->ephemeral_ready);
-	n->ephemeral_ready = NULL;
-}
-
 static bool fail(struct noise *n)
 {
-	drop_ready(n);
 	n->is_failed = true;
 	return false;
 }
@@ -386,7 +366,6 @@ bool noise_write_tokens(struct noise *n, uint8_t *out, size_t capacity, size_t *
 	for (enum token t = next_token(&at); t != TOKEN_END; t = next_token(&at))
 		if (!write_token(n, t, &output))
 			return fail(n);
-	drop_ready(n);
 	memcpy(n->payload_hash, n->hash, HASH_SIZE);
 	n->is_before_payload = true;
 	*size = output.size;

@@ -37,7 +37,6 @@ struct noise_config {
 	bool is_initiator;
 	struct view prologue;
 	const struct x25519_pair *static_key; /* NULL where the pattern needs none */
-	struct x25519_key *static_ready;      /* of static_key, outlives the handshake; or NULL */
 	const uint8_t *remote_static;         /* NULL unless known beforehand */
 	const uint8_t *psks[NOISE_PSKS_MAX];  /* in token order; see noise_set_psk() */
 	const struct random_source *random;
@@ -56,8 +55,6 @@ struct noise {
 	uint8_t psk_index;
 	uint8_t psk_count;
 	struct x25519_pair static_key;
-	struct x25519_key *static_ready;    /* not ours; NULL: none */
-	struct x25519_key *ephemeral_ready; /* NULL but within noise_write_tokens() */
 	struct x25519_pair ephemeral;
 	bool has_fixed_ephemeral;
 	uint8_t remote_static[X25519_SIZE];

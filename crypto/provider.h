@@ -21,11 +21,6 @@ struct provider {
 	EVP_CIPHER *aes_256_ctr;
 	EVP_MD *sha256;
 	EVP_KDF *pbkdf2;
-	/* Keys and signatures fetch by name; holding these keeps them in the method cache. */
-	EVP_KEYMGMT *x25519_keys;
-	EVP_KEYEXCH *x25519;
-	EVP_KEYMGMT *ed25519_keys;
-	EVP_SIGNATURE *ed25519;
 };
 
 extern struct provider provider;
