@@ -256,8 +256,7 @@ bool hello_is_signed(const struct noise *noise, const struct hello_request *requ
 	const struct wire_hello_payload *payload = &request->payload;
 	uint8_t part[SIGNED_SIZE];
 
-	return ed25519_verify(payload->identity, signed_part(noise, part),
-				    payload->signature);
+	return ed25519_verify(payload->identity, signed_part(noise, part), payload->signature);
 }
 
 bool hello_read(struct noise *noise, const struct hello_server *server, struct view plain,
