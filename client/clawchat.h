@@ -220,7 +220,8 @@ CLAWCHAT_API enum clawchat_result clawchat_ask_peers(struct clawchat *c);
 
 /* Find a peer by whole id, by a prefix of at least 8 characters of a known id, by the name of a
  * contact, or by the name that it announces: CLAWCHAT_EVENT_FOUND or _NOT_FOUND with this
- * request number. 0: the queue is full. */
+ * request number. CLAWCHAT_PEER_CHANGED: the contact of that name is away, and another identity
+ * announces the name. 0: the queue is full. */
 CLAWCHAT_API uint32_t clawchat_find(struct clawchat *c, const char *name_or_id);
 
 /* The 60 digits to compare; false until the peer's identity is known. */

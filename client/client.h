@@ -71,6 +71,8 @@ struct tunnel {
 struct find {
 	uint32_t number;       /* 0: free */
 	uint32_t link_request; /* 0: not asked yet */
+	bool is_known;         /* a contact is called so */
+	uint8_t known[PEER_ID_SIZE];
 	char what[CLAWCHAT_PEER_ID_TEXT + CLAWCHAT_NAME_SIZE];
 };
 

@@ -28,6 +28,23 @@ static struct find *free_place(struct clawchat *c)
 	return NULL;
 }
 
+/* `known`: the contact that is called so, or NULL. */
+static void ask_relay(struct clawchat *c, struct find *find, const char *name,
+		      const struct contact *known)
+{
+	find->number = c->next_number;
+	find->link_request = 0;
+	find->is_known = known != NULL;
+	if (known != NULL)
+		memcpy(find->known, known->id, PEER_ID_SIZE);
+	snprintf(find->what, sizeof(find->what), "%s", name);
+	finds_advance(c);
+	if (known == NULL || find->link_request != 0)
+		return;
+	tell_found(c, find->number, known->id); /* not connected: nobody can be asked */
+	memset(find, 0, sizeof(*find));
+}
+
 uint32_t clawchat_find(struct clawchat *c, const char *name_or_id)
 {
 	uint8_t id[PEER_ID_SIZE];
@@ -42,20 +59,20 @@ uint32_t clawchat_find(struct clawchat *c, const char *name_or_id)
 		return number;
 	}
 	size_t matches = contacts_match(&c->contacts, name_or_id, &match);
-	if (matches == 1) {
+	if (matches == 1 && strcmp(match->name, name_or_id) != 0) {
 		tell_found(c, number, match->id);
 	} else if (matches > 1) {
-		snprintf(text, sizeof(text), "%zu contacts are called '%.64s': use an id", matches,
-			 name_or_id);
+		snprintf(text, sizeof(text),
+			 "%zu contacts are called '%.64s': use an id (clawchat peers), or forget "
+			 "one (clawchat verify ID --forget)",
+			 matches, name_or_id);
 		tell_not_found(c, number, CLAWCHAT_PEER_UNKNOWN, text);
 	} else if (strlen(name_or_id) >= CLAWCHAT_NAME_SIZE) {
 		tell_not_found(c, number, CLAWCHAT_PEER_UNKNOWN,
 			       "too long for a name, and not an id");
 	} else {
-		find->number = number;
-		find->link_request = 0;
-		snprintf(find->what, sizeof(find->what), "%s", name_or_id);
-		finds_advance(c);
+		bool is_known = matches == 1 && match->is_known; /* not one forgotten since */
+		ask_relay(c, find, name_or_id, is_known ? match : NULL);
 	}
 	return number;
 }
@@ -86,6 +103,29 @@ static void several(struct clawchat *c, const struct find *find, const struct li
 	tell_not_found(c, find->number, CLAWCHAT_PEER_UNKNOWN, text);
 }
 
+/*
+ * A contact's name. Whoever else announces it is not the contact: where that one is away, its user
+ * may have a new identity, or somebody poses as it; which of the two, no program can know.
+ */
+static void take_known(struct clawchat *c, const struct find *find, const struct link_event *event)
+{
+	char text[CLAWCHAT_ERROR_SIZE], other[CLAWCHAT_PEER_ID_TEXT], known[CLAWCHAT_PEER_ID_TEXT];
+	bool is_here = event->count == 0 || event->count > FIND_RESULTS_MAX;
+	for (size_t i = 0; i < event->count && !is_here; i++)
+		is_here = memcmp(event->found[i], find->known, PEER_ID_SIZE) == 0;
+	if (is_here) {
+		tell_found(c, find->number, find->known);
+		return;
+	}
+	peer_id_format(event->found[0], other);
+	peer_id_format(find->known, known);
+	snprintf(text, sizeof(text),
+		 "the '%s' that you know is away, and another identity calls itself so (%.*s); ask "
+		 "by another way who that is, then accept it (clawchat verify %.*s --forget)",
+		 find->what, CONTACT_PREFIX_MIN, other, CONTACT_PREFIX_MIN, known);
+	tell_not_found(c, find->number, CLAWCHAT_PEER_CHANGED, text);
+}
+
 static void take_found(struct clawchat *c, const struct link_event *event)
 {
 	char text[256];
@@ -93,7 +133,9 @@ static void take_found(struct clawchat *c, const struct link_event *event)
 		struct find *find = &c->finds[i];
 		if (find->number == 0 || find->link_request != event->request)
 			continue;
-		if (event->count == 1) {
+		if (find->is_known) {
+			take_known(c, find, event);
+		} else if (event->count == 1) {
 			tell_found(c, find->number, event->found[0]);
 		} else if (event->count == 0) {
 			snprintf(text, sizeof(text), "nobody called '%s' is connected", find->what);

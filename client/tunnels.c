@@ -115,11 +115,12 @@ static const char *refusal_text(enum peer_refusal refusal)
 	case PEER_REFUSAL_BAD_SIGNATURE:
 		return "shows a key that its identity has not signed: somebody stands in between";
 	case PEER_REFUSAL_CHANGED:
-		return "shows another key than before; compare the safety number, then accept it";
+		return "shows another key than before; compare the safety number, then accept it "
+		       "(clawchat verify --forget)";
 	case PEER_REFUSAL_NO_CONTINUITY: break;
 	}
 	return "one of the two sides has lost what was agreed before; compare the safety number, "
-	       "then both accept it";
+	       "then both accept it (clawchat verify --forget)";
 }
 
 /* ---- association ------------------------------------------------------------------------ */

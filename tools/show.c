@@ -167,8 +167,8 @@ void show_event(struct program *p, const struct clawchat_event *event)
 			    reason(event, why));
 		break;
 	case CLAWCHAT_EVENT_PEER_CHANGED:
-		output_warning(&p->output, "%s %s (clawchat verify --forget)",
-			       program_label(p, &event->peer, label), reason(event, why));
+		output_warning(&p->output, "%s %s", program_label(p, &event->peer, label),
+			       reason(event, why));
 		break;
 	case CLAWCHAT_EVENT_TEXT:
 		show_text(p, program_label(p, &event->peer, label), event->text);
