@@ -58,8 +58,9 @@ enum {
 #define RELIABLE_LAST_NS (8 * NS_PER_S)
 #define HANDSHAKE_RETRY_NS (500 * NS_PER_MS) /* first retry of a HELLO; doubles up to the next */
 #define HANDSHAKE_RETRY_LAST_NS (8 * NS_PER_S)
-#define HANDSHAKE_CLOCK_NS (120 * NS_PER_S) /* a HELLO's timestamp may be this far off */
-#define FILE_CLOCK_NS (300 * NS_PER_S)      /* tolerance of a security file's validity */
+#define HANDSHAKE_RETRY_BURN_NS (1 * NS_PER_S) /* the same while a report has 10 s to be heard */
+#define HANDSHAKE_CLOCK_NS (120 * NS_PER_S)    /* a HELLO's timestamp may be this far off */
+#define FILE_CLOCK_NS (300 * NS_PER_S)         /* tolerance of a security file's validity */
 #define COOKIE_LIFETIME_NS (120 * NS_PER_S)
 #define PATH_CHALLENGE_NS (1 * NS_PER_S) /* one pending path, at most one move a second */
 

@@ -53,11 +53,12 @@ static uint64_t next_timestamp(struct link *l)
 static void schedule_next_hello(struct link *l)
 {
 	struct link_handshake *h = &l->handshake;
-	h->hello_ns = l->now.mono_ns + with_jitter(l, h->retry_ns);
+	uint64_t last_ns = l->burn.is_on ? HANDSHAKE_RETRY_BURN_NS : HANDSHAKE_RETRY_LAST_NS;
+	h->hello_ns = l->now.mono_ns + with_jitter(l, earliest(h->retry_ns, last_ns));
 	if (h->is_route_kept)
 		return; /* out of turn: the back-off stays where it is */
 	h->haste = 0;
-	h->retry_ns = earliest(2 * h->retry_ns, HANDSHAKE_RETRY_LAST_NS);
+	h->retry_ns = earliest(2 * h->retry_ns, last_ns);
 }
 
 /* The oldest gives way. */
