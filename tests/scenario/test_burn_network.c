@@ -87,7 +87,8 @@ static void reports_arrive_over_a_bad_network(void **state)
 	}
 	print_message("%u of %d acknowledged\n", acknowledged, REPORTERS);
 	assert_int_equal(sim_burns(sim)->taken, REPORTERS);
-	/* With SEED=1 to 39, 57 to 60 were told; with SEED=40 fewer. */
+	/* With SEED=1 to 280, 57 to 60 were told. In 4 of them (40 is one) the report of one device
+	 * did not come through in its 10 s, which this test does not allow for: see above. */
 	assert_in_range(acknowledged, REPORTERS * 9 / 10, REPORTERS);
 
 	sim_set_quality_of_all(sim, &(struct sim_quality){ .delay_ns = 20 * NS_PER_MS });
